@@ -1,0 +1,3 @@
+//! leat-cli
+
+fn main() {}

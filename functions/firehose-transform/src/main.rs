@@ -1,0 +1,3 @@
+//! firehose-transform
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! glue-callback
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! kinesis-features
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! s3-glue-trigger
+
+fn main() {}

@@ -1,0 +1,536 @@
+//! Columns: Arrow's layout in plain buffers that are reused from batch to batch.
+//!
+//! Numbers and timestamps are a vector of values; text is one vector of bytes with `i32` offsets; validity is a
+//! bit a row, least significant first, 1 for valid. `leat-arrow` turns a column into an Arrow array, and back,
+//! without a copy. A null row holds 0, `false` or an empty text, so that equal columns have equal bytes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::number;
+
+/// What a column holds. The words are those of a recipe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Type {
+    /// `true` or `false`.
+    Bool,
+    /// Whole number, 64 bits, signed.
+    Long,
+    /// IEEE 754 double. NaN counts as missing; −0.0 is stored as 0.0.
+    Double,
+    /// UTF-8 text.
+    String,
+    /// Microseconds since 1970-01-01T00:00:00 UTC, 64 bits, signed.
+    Timestamp,
+}
+
+impl Type {
+    /// All types, in the order of the manual.
+    pub const ALL: [Type; 5] =
+        [Type::Bool, Type::Long, Type::Double, Type::String, Type::Timestamp];
+
+    /// The word that a recipe uses.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Type::Bool => "bool",
+            Type::Long => "long",
+            Type::Double => "double",
+            Type::String => "string",
+            Type::Timestamp => "timestamp",
+        }
+    }
+
+    /// True for [`Type::Long`] and [`Type::Double`].
+    pub const fn is_numeric(self) -> bool {
+        matches!(self, Type::Long | Type::Double)
+    }
+}
+
+impl std::fmt::Display for Type {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// One value of a column, borrowed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Value<'a> {
+    /// Missing.
+    Null,
+    /// See [`Type::Bool`].
+    Bool(bool),
+    /// See [`Type::Long`].
+    Long(i64),
+    /// See [`Type::Double`].
+    Double(f64),
+    /// See [`Type::String`].
+    String(&'a str),
+    /// See [`Type::Timestamp`].
+    Timestamp(i64),
+}
+
+/// Bits, least significant first, as Arrow lays them out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Bits {
+    bytes: Vec<u8>,
+    len: usize,
+}
+
+impl Bits {
+    /// `len` bits, all of them `bit`. Bits past the end are 0.
+    pub fn filled(len: usize, bit: bool) -> Self {
+        let mut bits = Bits { bytes: vec![if bit { 0xff } else { 0 }; len.div_ceil(8)], len };
+        if bit && !len.is_multiple_of(8) {
+            bits.bytes[len / 8] = (1u8 << (len % 8)) - 1;
+        }
+        bits
+    }
+
+    /// Bits that lie in `bytes`; `None` if `bytes` holds fewer than `len`.
+    pub fn from_bytes(bytes: Vec<u8>, len: usize) -> Option<Self> {
+        (bytes.len() >= len.div_ceil(8)).then_some(Bits { bytes, len })
+    }
+
+    /// The number of bits.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// True if there is no bit.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The bit at `index`; false past the end.
+    #[inline]
+    pub fn get(&self, index: usize) -> bool {
+        index < self.len && self.bytes[index / 8] >> (index % 8) & 1 == 1
+    }
+
+    /// Sets the bit at `index`, which must be below [`Bits::len`].
+    #[inline]
+    pub fn set(&mut self, index: usize, bit: bool) {
+        let mask = 1u8 << (index % 8);
+        if bit {
+            self.bytes[index / 8] |= mask;
+        } else {
+            self.bytes[index / 8] &= !mask;
+        }
+    }
+
+    /// Appends a bit.
+    #[inline]
+    pub fn push(&mut self, bit: bool) {
+        if self.len.is_multiple_of(8) {
+            self.bytes.push(0);
+        }
+        self.len += 1;
+        if bit {
+            self.set(self.len - 1, true);
+        }
+    }
+
+    /// How many bits are 1.
+    pub fn count_ones(&self) -> usize {
+        (0..self.len).filter(|&i| self.get(i)).count()
+    }
+
+    /// Removes all bits and keeps the buffer.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.len = 0;
+    }
+
+    /// The bytes, least significant bit first.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
+    /// The bytes, least significant bit first.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl FromIterator<bool> for Bits {
+    fn from_iter<I: IntoIterator<Item = bool>>(bits: I) -> Self {
+        let mut out = Bits::default();
+        bits.into_iter().for_each(|bit| out.push(bit));
+        out
+    }
+}
+
+/// Texts, one after another, with `len + 1` offsets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Texts {
+    offsets: Vec<i32>,
+    bytes: Vec<u8>,
+}
+
+impl Default for Texts {
+    fn default() -> Self {
+        Texts { offsets: vec![0], bytes: Vec::new() }
+    }
+}
+
+impl Texts {
+    /// The number of texts.
+    pub fn len(&self) -> usize {
+        self.offsets.len() - 1
+    }
+
+    /// True if there is no text.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The text at `index`, which must be below [`Texts::len`].
+    #[inline]
+    pub fn get(&self, index: usize) -> &str {
+        let (start, end) = (self.offsets[index] as usize, self.offsets[index + 1] as usize);
+        // Only whole `str`s are ever pushed, so the bytes between two offsets are UTF-8.
+        std::str::from_utf8(&self.bytes[start..end]).unwrap_or_default()
+    }
+
+    /// Appends a text. A batch holds below 2 GiB of text: its input is bounded long before that.
+    #[inline]
+    pub fn push(&mut self, text: &str) {
+        self.bytes.extend_from_slice(text.as_bytes());
+        self.offsets.push(i32::try_from(self.bytes.len()).unwrap_or(i32::MAX));
+    }
+
+    /// Removes all texts and keeps the buffers.
+    pub fn clear(&mut self) {
+        self.offsets.truncate(1);
+        self.bytes.clear();
+    }
+
+    /// Offsets and bytes, as Arrow's `Utf8` has them.
+    pub fn into_parts(self) -> (Vec<i32>, Vec<u8>) {
+        (self.offsets, self.bytes)
+    }
+
+    /// Texts from Arrow's parts. `None` if the offsets do not rise within the bytes or a text is not UTF-8.
+    pub fn from_parts(offsets: Vec<i32>, bytes: Vec<u8>) -> Option<Self> {
+        let rising = offsets.windows(2).all(|w| w[0] <= w[1]);
+        let inside = offsets.first().is_some_and(|&o| o >= 0)
+            && offsets.last().is_some_and(|&o| usize::try_from(o).is_ok_and(|o| o <= bytes.len()));
+        let texts = Texts { offsets, bytes };
+        let valid = rising
+            && inside
+            && texts
+                .offsets
+                .windows(2)
+                .all(|w| std::str::from_utf8(&texts.bytes[w[0] as usize..w[1] as usize]).is_ok());
+        valid.then_some(texts)
+    }
+}
+
+/// The values of a column.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Values {
+    /// See [`Type::Bool`].
+    Bool(Bits),
+    /// See [`Type::Long`].
+    Long(Vec<i64>),
+    /// See [`Type::Double`].
+    Double(Vec<f64>),
+    /// See [`Type::String`].
+    String(Texts),
+    /// See [`Type::Timestamp`].
+    Timestamp(Vec<i64>),
+}
+
+/// A column: values and which of them are there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Column {
+    values: Values,
+    valid: Bits,
+}
+
+impl Column {
+    /// An empty column.
+    pub fn new(kind: Type) -> Self {
+        let values = match kind {
+            Type::Bool => Values::Bool(Bits::default()),
+            Type::Long => Values::Long(Vec::new()),
+            Type::Double => Values::Double(Vec::new()),
+            Type::String => Values::String(Texts::default()),
+            Type::Timestamp => Values::Timestamp(Vec::new()),
+        };
+        Column { values, valid: Bits::default() }
+    }
+
+    /// A column of `rows` nulls. Fixed-width columns can then be filled by [`Column::set`].
+    pub fn nulls(kind: Type, rows: usize) -> Self {
+        let mut column = Column::new(kind);
+        (0..rows).for_each(|_| column.push(Value::Null));
+        column
+    }
+
+    /// A column of doubles; `None`, NaN become null.
+    pub fn doubles(values: impl IntoIterator<Item = Option<f64>>) -> Self {
+        let mut column = Column::new(Type::Double);
+        values.into_iter().for_each(|v| column.push(v.map_or(Value::Null, Value::Double)));
+        column
+    }
+
+    /// A column of whole numbers.
+    pub fn longs(values: impl IntoIterator<Item = Option<i64>>) -> Self {
+        let mut column = Column::new(Type::Long);
+        values.into_iter().for_each(|v| column.push(v.map_or(Value::Null, Value::Long)));
+        column
+    }
+
+    /// A column of texts.
+    pub fn strings<'a>(values: impl IntoIterator<Item = Option<&'a str>>) -> Self {
+        let mut column = Column::new(Type::String);
+        values.into_iter().for_each(|v| column.push(v.map_or(Value::Null, Value::String)));
+        column
+    }
+
+    /// A column from its parts. `None` if their lengths differ. The caller vouches for the zero rule of nulls and
+    /// for canonical doubles: use [`Column::canonical`] on values from outside.
+    pub fn from_parts(values: Values, valid: Bits) -> Option<Self> {
+        let column = Column { values, valid };
+        (column.values_len() == column.valid.len()).then_some(column)
+    }
+
+    /// Values and validity.
+    pub fn into_parts(self) -> (Values, Bits) {
+        (self.values, self.valid)
+    }
+
+    /// The same column with every double in canonical form and zero under every null.
+    pub fn canonical(self) -> Self {
+        let mut out = Column::new(self.kind());
+        (0..self.len()).for_each(|row| out.push(self.get(row)));
+        out
+    }
+
+    fn values_len(&self) -> usize {
+        match &self.values {
+            Values::Bool(v) => v.len(),
+            Values::Long(v) | Values::Timestamp(v) => v.len(),
+            Values::Double(v) => v.len(),
+            Values::String(v) => v.len(),
+        }
+    }
+
+    /// What the column holds.
+    pub fn kind(&self) -> Type {
+        match self.values {
+            Values::Bool(_) => Type::Bool,
+            Values::Long(_) => Type::Long,
+            Values::Double(_) => Type::Double,
+            Values::String(_) => Type::String,
+            Values::Timestamp(_) => Type::Timestamp,
+        }
+    }
+
+    /// The number of rows.
+    pub fn len(&self) -> usize {
+        self.valid.len()
+    }
+
+    /// True if there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.valid.is_empty()
+    }
+
+    /// True if the row is there and not null.
+    #[inline]
+    pub fn is_valid(&self, row: usize) -> bool {
+        self.valid.get(row)
+    }
+
+    /// The values; under a null lies 0, `false` or "".
+    pub fn values(&self) -> &Values {
+        &self.values
+    }
+
+    /// Which rows are not null.
+    pub fn validity(&self) -> &Bits {
+        &self.valid
+    }
+
+    /// The value at `row`; [`Value::Null`] past the end.
+    #[inline]
+    pub fn get(&self, row: usize) -> Value<'_> {
+        if !self.valid.get(row) {
+            return Value::Null;
+        }
+        match &self.values {
+            Values::Bool(v) => Value::Bool(v.get(row)),
+            Values::Long(v) => Value::Long(v[row]),
+            Values::Double(v) => Value::Double(v[row]),
+            Values::String(v) => Value::String(v.get(row)),
+            Values::Timestamp(v) => Value::Timestamp(v[row]),
+        }
+    }
+
+    /// The value at `row` as a double: longs are converted (nearest, ties to even), bools are 0 and 1. `None` for
+    /// null, text and timestamps.
+    #[inline]
+    pub fn number(&self, row: usize) -> Option<f64> {
+        match self.get(row) {
+            Value::Double(v) => Some(v),
+            Value::Long(v) => Some(v as f64),
+            Value::Bool(v) => Some(f64::from(u8::from(v))),
+            _ => None,
+        }
+    }
+
+    /// The text at `row`; `None` for null and for other types.
+    #[inline]
+    pub fn text(&self, row: usize) -> Option<&str> {
+        match self.get(row) {
+            Value::String(v) => Some(v),
+            _ => None,
+        }
+    }
+
+    /// The timestamp at `row` in microseconds; `None` for null and for other types.
+    #[inline]
+    pub fn timestamp(&self, row: usize) -> Option<i64> {
+        match self.get(row) {
+            Value::Timestamp(v) => Some(v),
+            _ => None,
+        }
+    }
+
+    /// Appends `value`. NaN, and a value of another type (a bug of the caller), are appended as null.
+    #[inline]
+    pub fn push(&mut self, value: Value<'_>) {
+        let valid = match (&mut self.values, value) {
+            (Values::Bool(v), Value::Bool(x)) => {
+                v.push(x);
+                true
+            }
+            (Values::Long(v), Value::Long(x)) | (Values::Timestamp(v), Value::Timestamp(x)) => {
+                v.push(x);
+                true
+            }
+            (Values::Double(v), Value::Double(x)) => {
+                let x = number::canonical(x);
+                v.push(x.unwrap_or_default());
+                x.is_some()
+            }
+            (Values::String(v), Value::String(x)) => {
+                v.push(x);
+                true
+            }
+            (values, _) => {
+                match values {
+                    Values::Bool(v) => v.push(false),
+                    Values::Long(v) | Values::Timestamp(v) => v.push(0),
+                    Values::Double(v) => v.push(0.0),
+                    Values::String(v) => v.push(""),
+                }
+                false
+            }
+        };
+        self.valid.push(valid);
+    }
+
+    /// Sets a row of a fixed-width column. NaN, a value of another type, text, and a row past the end change
+    /// the row to null or nothing: they are bugs of the caller.
+    pub fn set(&mut self, row: usize, value: Value<'_>) {
+        if row >= self.len() {
+            return;
+        }
+        let valid = match (&mut self.values, value) {
+            (Values::Bool(v), Value::Bool(x)) => {
+                v.set(row, x);
+                true
+            }
+            (Values::Long(v), Value::Long(x)) | (Values::Timestamp(v), Value::Timestamp(x)) => {
+                v[row] = x;
+                true
+            }
+            (Values::Double(v), Value::Double(x)) => {
+                let x = number::canonical(x);
+                v[row] = x.unwrap_or_default();
+                x.is_some()
+            }
+            (Values::String(_), _) => return,
+            (values, _) => {
+                match values {
+                    Values::Bool(v) => v.set(row, false),
+                    Values::Long(v) | Values::Timestamp(v) => v[row] = 0,
+                    Values::Double(v) => v[row] = 0.0,
+                    Values::String(_) => {}
+                }
+                false
+            }
+        };
+        self.valid.set(row, valid);
+    }
+
+    /// The rows at `rows`, in that order; a row past the end is null.
+    pub fn gather(&self, rows: &[usize]) -> Column {
+        let mut out = Column::new(self.kind());
+        rows.iter().for_each(|&row| out.push(self.get(row)));
+        out
+    }
+
+    /// Appends all rows of `other`, which must be of the same type.
+    pub fn append(&mut self, other: &Column) {
+        (0..other.len()).for_each(|row| self.push(other.get(row)));
+    }
+
+    /// Removes all rows and keeps the buffers.
+    pub fn clear(&mut self) {
+        match &mut self.values {
+            Values::Bool(v) => v.clear(),
+            Values::Long(v) | Values::Timestamp(v) => v.clear(),
+            Values::Double(v) => v.clear(),
+            Values::String(v) => v.clear(),
+        }
+        self.valid.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_fill_and_push() {
+        for len in [0, 1, 7, 8, 9, 64] {
+            assert_eq!(Bits::filled(len, true), (0..len).map(|_| true).collect());
+            assert_eq!(Bits::filled(len, false), (0..len).map(|_| false).collect());
+            assert_eq!(Bits::filled(len, true).count_ones(), len);
+        }
+    }
+
+    #[test]
+    fn nulls_and_odd_doubles_have_one_form() {
+        let column = Column::doubles([Some(-0.0), Some(f64::NAN), None, Some(1.5)]);
+        assert_eq!(column.get(0), Value::Double(0.0));
+        assert_eq!(column.number(0).map(f64::to_bits), Some(0));
+        assert_eq!(column.get(1), Value::Null);
+        assert_eq!(column.get(2), Value::Null);
+        assert_eq!(column.get(9), Value::Null);
+        assert_eq!(column.gather(&[3, 0, 7]), Column::doubles([Some(1.5), Some(0.0), None]));
+    }
+
+    #[test]
+    fn set_keeps_the_zero_rule() {
+        let mut column = Column::nulls(Type::Long, 2);
+        column.set(1, Value::Long(7));
+        assert_eq!(column, Column::longs([None, Some(7)]));
+        column.set(1, Value::Null);
+        assert_eq!(column, Column::longs([None, None]));
+        column.set(5, Value::Long(1));
+        assert_eq!(column.len(), 2);
+    }
+
+    #[test]
+    fn texts_from_outside_are_checked() {
+        assert!(Texts::from_parts(vec![0, 2, 1], b"ab".to_vec()).is_none());
+        assert!(Texts::from_parts(vec![0, 3], b"ab".to_vec()).is_none());
+        assert!(Texts::from_parts(vec![0, 1], vec![0xff]).is_none());
+        assert!(Texts::from_parts(vec![0, 1, 2], b"ab".to_vec()).is_some());
+    }
+}

@@ -1,0 +1,19 @@
+//! The engine: one recipe, the same features on every path, to the bit.
+//!
+//! Pure: no async, I/O, clock, environment or global state. Arrows point one way:
+//! [`engine`] → {[`decode`], [`quality`], [`features`], [`windows`], [`encode`]} → {[`expression`], [`recipe`]} →
+//! {[`column`], [`number`], [`record`]}.
+
+pub mod column;
+pub mod decode;
+pub mod diagnostic;
+pub mod encode;
+pub mod engine;
+pub mod expression;
+pub mod features;
+pub mod number;
+pub mod protect;
+pub mod quality;
+pub mod recipe;
+pub mod record;
+pub mod windows;

@@ -1,0 +1,70 @@
+//! The rules of numbers, each in one place: one form of NaN and zero, one parser, one printer, exact sums.
+
+mod exact;
+
+pub use exact::{ExactSum, Moments};
+
+/// The one form in which a double is stored: NaN is missing, −0.0 is 0.0.
+#[inline]
+pub fn canonical(x: f64) -> Option<f64> {
+    if x.is_nan() { None } else { Some(x + 0.0) }
+}
+
+/// Reads a double from decimal text: the nearest one, ties to even, on every machine. Blanks around are allowed.
+/// `None` for anything else, and for `nan`, `inf`, `infinity`, which are no decimal numbers.
+pub fn parse(text: &str) -> Option<f64> {
+    let text = text.trim_ascii();
+    let decimal = text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
+    if decimal { text.parse().ok().and_then(canonical) } else { None }
+}
+
+/// Prints a finite double in the shortest form that reads back to the same bits, as JSON has it (`0.1`, `3.0`,
+/// `1e300`). NaN and infinities, which JSON does not have, print nothing.
+pub fn print(x: f64, out: &mut Vec<u8>) {
+    if x.is_finite() {
+        out.extend_from_slice(zmij::Buffer::new().format_finite(x + 0.0).as_bytes());
+    }
+}
+
+/// [`print`] into a new text.
+pub fn to_text(x: f64) -> String {
+    let mut out = Vec::with_capacity(24);
+    print(x, &mut out);
+    String::from_utf8(out).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values() {
+        for (text, value) in [
+            ("1", Some(1.0)),
+            (" 2.5 ", Some(2.5)),
+            ("-0.0", Some(0.0)),
+            ("1e3", Some(1000.0)),
+            ("9007199254740993", Some(9007199254740992.0)),
+            ("nan", None),
+            ("inf", None),
+            ("", None),
+            ("1_0", None),
+        ] {
+            assert_eq!(parse(text), value, "{text}");
+        }
+        assert_eq!(to_text(0.1), "0.1");
+        assert_eq!(to_text(-0.0), "0.0");
+        assert_eq!(to_text(f64::INFINITY), "");
+        assert_eq!(canonical(-0.0).map(f64::to_bits), Some(0));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn printed_reads_back(bits: u64) {
+            let x = f64::from_bits(bits);
+            if x.is_finite() {
+                assert_eq!(parse(&to_text(x)).map(f64::to_bits), canonical(x).map(f64::to_bits));
+            }
+        }
+    }
+}
