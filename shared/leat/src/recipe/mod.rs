@@ -23,9 +23,12 @@ pub struct Place {
 /// A recipe that was read and checked as far as its text alone allows. See DESIGN, "The recipe".
 ///
 /// Serialized (without places) it is the canonical form whose SHA-256 is the recipe's hash: comments, blanks and the
-/// order of keys do not change it.
+/// order of keys do not change it (the order of fields, derived columns, windows and steps does).
 #[derive(Clone, Debug, Serialize)]
 pub struct Recipe {
+    /// The file's name, for diagnostics.
+    #[serde(skip)]
+    pub file: String,
     /// The recipe's name: `[a-z0-9]` and dashes, at most 40 characters, as it is a part of AWS names.
     pub name: String,
     /// Which library's conventions hold where they differ.
@@ -182,6 +185,9 @@ pub struct Derive {
     /// Where the expression stands.
     #[serde(skip)]
     pub place: Place,
+    /// True if the expression stands on one line as it is, so that a place within it is a place in the file.
+    #[serde(skip)]
+    pub one_line: bool,
 }
 
 /// A function over the events of a window.

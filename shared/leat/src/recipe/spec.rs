@@ -1,5 +1,8 @@
 //! What an operator says of itself: from this come the checker, `leat operators`, the JSON Schema and the hints.
 
+use serde_json::Value;
+
+use super::Step;
 use crate::column::Type;
 
 /// The face of an operator. How it computes stands behind it, in `features/operators/`.
@@ -21,6 +24,56 @@ pub struct OperatorSpec {
     pub arity: Arity,
     /// Its parameters.
     pub parameters: &'static [Parameter],
+    /// What is wrong with a step beyond what [`OperatorSpec::parameters`] says, for an input of this type.
+    pub check: fn(&Step, Type) -> Result<(), Fault>,
+    /// The columns that a step makes of one input (of all, if they go together): given are the name that the step
+    /// gives it (`out`, else the input's own) and the input's type.
+    pub gives: fn(&Step, &str, Type) -> Vec<Made>,
+}
+
+impl OperatorSpec {
+    /// The parameter's value: as written in `step`, else the default; `None` where there is neither.
+    pub fn parameter(&self, step: &Step, name: &str) -> Option<Value> {
+        let default = || {
+            let parameter = self.parameters.iter().find(|p| p.name == name)?;
+            serde_json::from_str(parameter.default).ok()
+        };
+        step.parameters.get(name).cloned().or_else(default)
+    }
+}
+
+/// A column that a step makes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Made {
+    /// Its name, or how it begins.
+    pub name: String,
+    /// Its type.
+    pub kind: Type,
+    /// True if `name` is how the names of several columns begin (`channel_`): the data decide the rest.
+    pub open: bool,
+}
+
+impl Made {
+    /// The column `name`.
+    pub fn column(name: impl Into<String>, kind: Type) -> Self {
+        Made { name: name.into(), kind, open: false }
+    }
+
+    /// Columns whose names begin with `prefix` and end as the data decide.
+    pub fn prefix(prefix: impl Into<String>, kind: Type) -> Self {
+        Made { name: prefix.into(), kind, open: true }
+    }
+}
+
+/// What an operator finds wrong with a step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The parameter that is wrong; none: the step as a whole.
+    pub parameter: Option<&'static str>,
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub hint: Option<String>,
 }
 
 /// How an operator reads several inputs.
