@@ -218,6 +218,14 @@ impl Aggregate {
             Aggregate::Max => "max",
         }
     }
+
+    /// The type of its column.
+    pub const fn kind(self) -> Type {
+        match self {
+            Aggregate::Count => Type::Long,
+            Aggregate::Sum | Aggregate::Mean | Aggregate::Max => Type::Double,
+        }
+    }
 }
 
 /// One entry of `windows`.
@@ -252,6 +260,28 @@ pub enum Window {
     },
 }
 
+impl Window {
+    /// The columns that it makes, in order: for each span its aggregates, as `amount_sum_1h` and `count_1h`; for a
+    /// session the fields it emits, as `session_id`.
+    pub fn columns(&self) -> Vec<(String, Type)> {
+        match self {
+            Window::Over { aggregates, over, .. } => over
+                .iter()
+                .flat_map(|span| aggregates.iter().map(move |(a, column)| (a, column, &span.text)))
+                .map(|(aggregate, column, span)| match column {
+                    Some(column) => {
+                        (format!("{column}_{}_{span}", aggregate.word()), aggregate.kind())
+                    }
+                    None => (format!("{}_{span}", aggregate.word()), aggregate.kind()),
+                })
+                .collect(),
+            Window::Session { emit, .. } => {
+                emit.iter().map(|field| (field.column().to_owned(), field.kind())).collect()
+            }
+        }
+    }
+}
+
 /// A length of time as it was written (`1h`), which names columns, and in microseconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Span {
@@ -274,6 +304,27 @@ pub enum SessionField {
     /// `session_since_previous`: double, seconds since the entity's greatest event time before this event; missing
     /// for its first event.
     SincePrevious,
+}
+
+impl SessionField {
+    /// The name of its column.
+    pub const fn column(self) -> &'static str {
+        match self {
+            SessionField::Id => "session_id",
+            SessionField::Count => "session_count",
+            SessionField::Duration => "session_duration",
+            SessionField::SincePrevious => "session_since_previous",
+        }
+    }
+
+    /// The type of its column.
+    pub const fn kind(self) -> Type {
+        match self {
+            SessionField::Id => Type::String,
+            SessionField::Count => Type::Long,
+            SessionField::Duration | SessionField::SincePrevious => Type::Double,
+        }
+    }
 }
 
 /// One entry of `features`.
