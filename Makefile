@@ -1,0 +1,43 @@
+# `make help` lists the commands. Each works from a fresh clone; each says what it does and how long it took.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help doctor build venv try demo test package bench clean lint parity
+
+FAST := --profile fast
+BIN := target/fast
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+doctor: ## what this machine lacks, and how to install it
+	@scripts/doctor
+
+try: ## 10,000 events through the command line: check, fit, transform; no Python, no AWS
+	@scripts/doctor rust
+	@scripts/try
+
+build: ## every binary, in the fast profile
+	cargo build $(FAST)
+
+venv: ## the Python environment: local AWS, Spark, the wheel
+	scripts/venv .venv local/requirements.txt
+	scripts/wheel
+
+demo: ## the whole pipeline on a local AWS: history, training, live stream, accounts
+	@scripts/doctor
+	@scripts/demo
+
+test: ## everything that continuous integration runs
+	@scripts/doctor
+	@scripts/test
+
+parity: ## one corpus through every path: equal to the bit
+	cargo build $(FAST)
+	cargo test $(FAST) -p leat-tests --test parity -- --nocapture
+
+package: ## release zips for Amazon Linux 2023, in dist/
+	@scripts/package
+
+clean: ## all that was built or started here
+	rm -rf target dist .venv .venv-sam .leat
