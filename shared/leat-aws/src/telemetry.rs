@@ -1,0 +1,128 @@
+//! Logs as JSON lines and metrics in CloudWatch's embedded format, both on standard output. Neither holds a payload.
+
+use std::io::Write;
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use tracing_subscriber::EnvFilter;
+
+/// The namespace of all metrics.
+const NAMESPACE: &str = "Leat";
+
+/// Logs from now on: JSON lines at `level` (`info`, `debug`, or a filter as `tracing` has it). A second call does
+/// nothing.
+pub(crate) fn init(level: &str) {
+    let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
+    let _ = tracing_subscriber::fmt()
+        .json()
+        .with_target(false)
+        .with_current_span(false)
+        .with_env_filter(filter)
+        .with_writer(std::io::stdout)
+        .try_init();
+}
+
+/// What became of what an invocation received. Each event is in exactly one of the others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Accounts {
+    /// Events that came.
+    pub received: u64,
+    /// Applied, and taken by every sink.
+    pub written: u64,
+    /// Dropped by a rule that names it.
+    pub dropped: u64,
+    /// Put into quarantine with a reason.
+    pub quarantined: u64,
+    /// Applied by an earlier invocation, or a repeat of an id.
+    pub already_applied: u64,
+    /// Not done: they come again.
+    pub handed_back: u64,
+    /// Applied, refused by a sink until too old, and put aside as exact rows.
+    pub undelivered: u64,
+}
+
+impl Accounts {
+    /// True if each event that came is in exactly one account.
+    pub const fn balance(&self) -> bool {
+        self.received
+            == self.written
+                + self.dropped
+                + self.quarantined
+                + self.already_applied
+                + self.handed_back
+                + self.undelivered
+    }
+
+    /// Writes the accounts as metrics of `function`, and says so in the log if they do not balance (a bug).
+    pub fn report(&self, function: &str, recipe: &str) {
+        if !self.balance() {
+            tracing::error!(accounts = ?self, "the accounts do not balance");
+        }
+        metrics(
+            function,
+            recipe,
+            &[
+                ("received", self.received),
+                ("written", self.written),
+                ("dropped", self.dropped),
+                ("quarantined", self.quarantined),
+                ("already_applied", self.already_applied),
+                ("handed_back", self.handed_back),
+                ("undelivered", self.undelivered),
+            ],
+        );
+    }
+}
+
+/// Writes one line of counts with the dimensions `function` and `recipe`.
+pub fn metrics(function: &str, recipe: &str, counts: &[(&str, u64)]) {
+    let line = emf(function, recipe, counts, now_millis());
+    // Lost standard output is no reason to fail an invocation.
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
+}
+
+fn now_millis() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
+}
+
+fn emf(function: &str, recipe: &str, counts: &[(&str, u64)], now: u64) -> Value {
+    let names: Vec<_> =
+        counts.iter().map(|(name, _)| json!({"Name": name, "Unit": "Count"})).collect();
+    let mut line = Map::new();
+    line.insert(
+        "_aws".into(),
+        json!({
+            "Timestamp": now,
+            "CloudWatchMetrics": [
+                {"Namespace": NAMESPACE, "Dimensions": [["function", "recipe"]], "Metrics": names}
+            ]
+        }),
+    );
+    line.insert("function".into(), function.into());
+    line.insert("recipe".into(), recipe.into());
+    line.extend(counts.iter().map(|(name, count)| ((*name).into(), (*count).into())));
+    Value::Object(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accounts() {
+        let mut accounts =
+            Accounts { received: 3, written: 2, handed_back: 1, ..Accounts::default() };
+        assert!(accounts.balance());
+        accounts.quarantined += 1;
+        assert!(!accounts.balance());
+    }
+
+    #[test]
+    fn embedded_format() {
+        let line = emf("f", "r", &[("received", 3)], 7);
+        assert_eq!(line["received"], 3);
+        assert_eq!(line["_aws"]["CloudWatchMetrics"][0]["Metrics"][0]["Name"], "received");
+        assert_eq!(line["function"], "f");
+    }
+}
