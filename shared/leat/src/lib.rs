@@ -2,7 +2,7 @@
 //!
 //! Pure: no async, I/O, clock, environment or global state. Arrows point one way:
 //! [`engine`] → {[`decode`], [`quality`], [`features`], [`windows`], [`encode`]} → {[`expression`], [`recipe`]} →
-//! {[`column`], [`number`], [`record`]}.
+//! {[`column`], [`number`], [`record`], [`timestamp`]}.
 
 pub mod column;
 pub mod decode;
@@ -16,4 +16,5 @@ pub mod protect;
 pub mod quality;
 pub mod recipe;
 pub mod record;
+pub mod timestamp;
 pub mod windows;

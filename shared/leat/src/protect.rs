@@ -1,1 +1,162 @@
-//! protect
+//! Personal data is protected once: right after the rules, before anything is computed, kept or sent.
+//!
+//! - `drop`: the value becomes null.
+//! - `mask`: all but the last `keep` characters become `*`. A value of at most `keep` characters is all `*`, since
+//!   nothing of it would be hidden otherwise.
+//! - `tokenize`: `t1_` and 32 hexadecimal digits, the first 128 bits of HMAC-SHA-256 under the token key of
+//!   (field name, NUL, value). The same value in fields of the same name has the same token in every recipe that
+//!   shares the secret, so sources can be joined; in another field its token differs, so fields cannot. `1` is
+//!   the key's version.
+//!
+//! Numbers, booleans and timestamps of a masked or tokenized field are text from decode on, in the one form that
+//! [`crate::number::print`] and [`crate::timestamp::print`] give. Missing stays missing. What a landed line says
+//! is protected already is left as it is.
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
+
+use crate::column::{Column, Type, Value};
+use crate::decode::Batch;
+use crate::recipe::{Method, Recipe};
+use crate::record::{Protected, identity_of_id};
+
+/// The version of the token key: part of each token and of `_leat`.
+pub const TOKEN_KEY: u32 = 1;
+
+/// The fewest bytes of a secret.
+pub const SECRET_BYTES: usize = 32;
+
+/// The keys of a deployment, made from one secret. Nothing of them is ever printed.
+#[derive(Clone)]
+pub struct Keys {
+    token: Hmac<Sha256>,
+    landing: Hmac<Sha256>,
+}
+
+/// The secret is too short to make keys of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the secret has {0} bytes and needs at least {SECRET_BYTES}: make one with `openssl rand -hex 32`"
+)]
+pub struct ShortSecret(pub usize);
+
+/// A recipe that tokenizes was run without keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the recipe tokenizes a field: give the secret that its tokens are made with")]
+pub struct MissingKeys;
+
+impl Keys {
+    /// Keys from a secret of at least [`SECRET_BYTES`] random bytes, as it was stored; blanks around it count.
+    pub fn from_secret(secret: &[u8]) -> Result<Self, ShortSecret> {
+        if secret.len() < SECRET_BYTES {
+            return Err(ShortSecret(secret.len()));
+        }
+        let key =
+            |purpose: &[u8]| hmac(&hmac(secret).chain_update(purpose).finalize().into_bytes());
+        Ok(Keys { token: key(b"leat/token/1"), landing: key(b"leat/landing/1") })
+    }
+
+    /// The token of `text` in the field named `field`.
+    pub fn token(&self, field: &str, text: &str) -> String {
+        let mac = self.token.clone().chain_update(field).chain_update([0]).chain_update(text);
+        format!("t{TOKEN_KEY}_{}", hex(&mac.finalize().into_bytes()[..16]))
+    }
+
+    /// The code that vouches for a landed line: 32 hexadecimal digits over `tag`, NUL and `rest`.
+    pub fn landing_mac(&self, tag: &[u8], rest: &[u8]) -> String {
+        let mac = self.landing.clone().chain_update(tag).chain_update([0]).chain_update(rest);
+        hex(&mac.finalize().into_bytes()[..16])
+    }
+}
+
+impl std::fmt::Debug for Keys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Keys(…)")
+    }
+}
+
+fn hmac(key: &[u8]) -> Hmac<Sha256> {
+    // RFC 2104: a key longer than a block is hashed first, a shorter one is filled with zeros.
+    let mut block = [0; 64];
+    match block.get_mut(..key.len()) {
+        Some(start) => start.copy_from_slice(key),
+        None => block[..32].copy_from_slice(&Sha256::digest(key)),
+    }
+    Hmac::new(&block.into())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .flat_map(|b| [b >> 4, b & 15])
+        .map(|n| b"0123456789abcdef"[n as usize] as char)
+        .collect()
+}
+
+/// True if the recipe cannot run without [`Keys`].
+pub fn needs_keys(recipe: &Recipe) -> bool {
+    recipe.protect.iter().any(|p| p.method == Method::Tokenize)
+}
+
+/// Protects the schema's fields in `batch` as `recipe` says, but for those that a row lists as protected already,
+/// and lists them. A row whose id was protected here gets the identity of what is left of it, which is what a
+/// reader of the landed line will find. Errs, and changes nothing, if the recipe needs keys and there are none.
+pub fn protect(batch: &mut Batch, recipe: &Recipe, keys: Option<&Keys>) -> Result<(), MissingKeys> {
+    if needs_keys(recipe) && keys.is_none() {
+        return Err(MissingKeys);
+    }
+    for (slot, field) in recipe.schema.fields.iter().enumerate() {
+        let Some(method) = recipe.method(&field.name) else { continue };
+        let open: Vec<bool> =
+            batch.rows.iter().map(|row| !row.protected.contains_key(&field.name)).collect();
+        let Some(column) = batch.columns.get_mut(slot) else { continue };
+        if !open.contains(&true) {
+            continue;
+        }
+        *column = column_of(column, &open, |text| match (method, keys) {
+            (Method::Mask { keep }, _) => Some(mask(text, keep)),
+            (Method::Tokenize, Some(keys)) => Some(keys.token(&field.name, text)),
+            (Method::Tokenize, None) | (Method::Drop, _) => None,
+        });
+        let is_id = recipe.schema.role(crate::recipe::Role::Id) == Some(slot);
+        for (index, row) in batch.rows.iter_mut().enumerate().filter(|(index, _)| open[*index]) {
+            row.protected.insert(field.name.clone(), listed(method));
+            if let Some(id) = column.text(index).filter(|_| is_id) {
+                row.identity = identity_of_id(id);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `column` with `change` made to the values of the rows that are `open`.
+fn column_of(column: &Column, open: &[bool], change: impl Fn(&str) -> Option<String>) -> Column {
+    let mut out = Column::new(column.kind());
+    for (row, open) in open.iter().enumerate() {
+        match column.get(row) {
+            Value::String(text) if *open && column.kind() == Type::String => {
+                out.push(change(text).as_deref().map_or(Value::Null, Value::String));
+            }
+            // A dropped field keeps its type; every other method's column is text.
+            _ if *open => out.push(Value::Null),
+            value => out.push(value),
+        }
+    }
+    out
+}
+
+/// How `_leat` lists a method.
+fn listed(method: Method) -> Protected {
+    let (method, key) = match method {
+        Method::Drop => ("drop", None),
+        Method::Mask { .. } => ("mask", None),
+        Method::Tokenize => ("tokenize", Some(TOKEN_KEY)),
+    };
+    Protected { method: method.to_string(), key }
+}
+
+fn mask(text: &str, keep: usize) -> String {
+    let characters = text.chars().count();
+    let hidden = if characters <= keep { characters } else { characters - keep };
+    text.chars().enumerate().map(|(i, c)| if i < hidden { '*' } else { c }).collect()
+}

@@ -49,6 +49,21 @@ pub struct Recipe {
     pub output: Vec<String>,
 }
 
+impl Recipe {
+    /// How the field named `field` is protected.
+    pub fn method(&self, field: &str) -> Option<Method> {
+        self.protect.iter().find(|p| p.field == field).map(|p| p.method)
+    }
+
+    /// The type of `field`'s column in a batch. A masked or tokenized field is text from the first.
+    pub fn kind(&self, field: &Field) -> Type {
+        match self.method(&field.name) {
+            Some(Method::Mask { .. } | Method::Tokenize) => Type::String,
+            Some(Method::Drop) | None => field.kind,
+        }
+    }
+}
+
 /// Whose conventions hold: n or n−1, idf, ties, hash seeds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
