@@ -36,12 +36,7 @@ pub(super) struct Open {
 }
 
 impl Sessions {
-    pub fn new(
-        gap: i64,
-        max_duration: Option<i64>,
-        emit: &[SessionField],
-        first: usize,
-    ) -> Self {
+    pub fn new(gap: i64, max_duration: Option<i64>, emit: &[SessionField], first: usize) -> Self {
         Sessions { gap, max_duration, emit: emit.to_vec(), first }
     }
 
@@ -63,16 +58,13 @@ impl Sessions {
             let near = previous.is_some_and(|previous| time.saturating_sub(previous) <= self.gap);
             let short = self.max_duration.is_none_or(|max| time.saturating_sub(open.start) <= max);
             let joins = open.count > 0 && near && short;
-            *open =
-                if joins { Open { count: open.count.saturating_add(1), ..*open } } else { own };
+            *open = if joins { Open { count: open.count.saturating_add(1), ..*open } } else { own };
             *open
         };
         for (cell, field) in cells.iter_mut().skip(self.first).zip(&self.emit) {
             *cell = match field {
                 SessionField::Id => Cell::Text(id(entity, session.start)),
-                SessionField::Count => {
-                    Cell::Long(i64::try_from(session.count).unwrap_or(i64::MAX))
-                }
+                SessionField::Count => Cell::Long(i64::try_from(session.count).unwrap_or(i64::MAX)),
                 SessionField::Duration => Cell::Double(seconds(session.start, time)),
                 SessionField::SincePrevious => {
                     previous.map_or(Cell::Null, |previous| Cell::Double(seconds(previous, time)))

@@ -94,8 +94,7 @@ impl EntityState {
         if version != VERSION {
             return Err(StateError::Version(version));
         }
-        let (body, checksum) =
-            bytes.split_last_chunk::<CHECKSUM>().ok_or(StateError::Short)?;
+        let (body, checksum) = bytes.split_last_chunk::<CHECKSUM>().ok_or(StateError::Short)?;
         if xxh3_64(body).to_le_bytes()[..CHECKSUM] != *checksum {
             return Err(StateError::Checksum);
         }
@@ -125,7 +124,7 @@ impl EntityState {
     }
 
     /// All after the version and before the checksum.
-    fn read(bytes: &[u8]) -> Result<Self, StateError> {
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, StateError> {
         let mut reader = Reader(bytes);
         let input = &mut reader;
         let shape = u64::from_le_bytes(input.array()?);
@@ -133,9 +132,8 @@ impl EntityState {
         let (late, truncated) = (input.unsigned()?, input.unsigned()?);
         let tiles = input.list(read_tiles)?;
         let events = input.list(read_events)?;
-        let sessions = input.list(|input| {
-            Ok(Open { count: input.unsigned()?, start: input.signed()? })
-        })?;
+        let sessions =
+            input.list(|input| Ok(Open { count: input.unsigned()?, start: input.signed()? }))?;
         let mut previous = 0i64;
         let recent = input.list(|input| {
             previous = previous.wrapping_add(input.signed()?);
@@ -202,7 +200,8 @@ fn read_tiles(input: &mut Reader<'_>) -> Result<Tiles, StateError> {
         let mut tallies = Tallies { rows, tallies: Vec::new() };
         for keeps in &keeps {
             let count = rows.checked_sub(input.unsigned()?);
-            let count = count.ok_or(StateError::Invalid("a tile has fewer values than none"))?;
+            let count =
+                count.ok_or(StateError::Invalid("a tile lacks more values than it has rows"))?;
             let mut tally = Tally { count, ..Tally::default() };
             if keeps.sum && count > 0 {
                 tally.sum = input.double()?;
