@@ -1,1 +1,133 @@
-//! expression
+//! SQL scalar expressions over the columns of a batch: parsed, typed, evaluated.
+//!
+//! What there is: columns, literals, `+ - * / %`, comparisons, `and`, `or`, `not`, `is [not] null`, `in`, `between`,
+//! `case` in both forms, `cast`, and the functions of [`FUNCTIONS`]. All else of SQL is refused with its place.
+//!
+//! - Missing (null) is three-valued as in SQL: a missing operand makes a missing result, but `false and null` is
+//!   false and `true or null` is true. A condition of `case` that is missing is not met.
+//! - A long with a long stays long under `+ - * %` and [`abs`](FUNCTIONS); `/` gives a double; with a double
+//!   everything is a double. Overflow of longs and division by zero give null.
+//! - A double that is not finite is null, wherever it arises or comes from.
+//! - Names of columns are exact; `"…"` or `` `…` `` quotes a name that is no word or is a keyword. Text stands in `'…'`.
+
+mod cast;
+mod compile;
+mod evaluate;
+mod functions;
+mod sql;
+#[cfg(test)]
+mod tests;
+
+pub use compile::compile;
+pub use functions::{FUNCTIONS, Function};
+
+use crate::column::{Column, Type};
+
+/// An expression has at most so many bytes.
+pub const MAX_BYTES: usize = 4096;
+/// An expression has at most so many words and signs.
+pub const MAX_TOKENS: usize = 1000;
+/// An expression is nested at most so deep; `a + b + c` is two deep.
+pub const MAX_DEPTH: usize = 48;
+
+/// A compiled expression.
+#[derive(Clone, Debug)]
+pub struct Program {
+    root: Node,
+    reads: Vec<usize>,
+    places: Vec<usize>,
+}
+
+impl Program {
+    /// What the expression gives.
+    pub fn kind(&self) -> Type {
+        self.root.kind
+    }
+
+    /// The slots that it reads, each once, ascending.
+    pub fn reads(&self) -> &[usize] {
+        &self.reads
+    }
+
+    /// Where each of [`Program::reads`] is first read, in bytes from the start of the expression.
+    pub fn places(&self) -> &[usize] {
+        &self.places
+    }
+
+    /// The values for `rows` rows of `columns`, by slot. A column that is not there or not of the type for which the
+    /// expression was compiled (a bug of the caller) reads as missing.
+    pub fn evaluate(&self, columns: &[Column], rows: usize) -> Column {
+        evaluate::evaluate(&self.root, columns, rows).into_owned()
+    }
+}
+
+/// Why an expression cannot be compiled.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ExpressionError {
+    /// What is wrong.
+    pub message: String,
+    /// Where, in bytes from the start of the expression.
+    pub offset: usize,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+/// A part of an expression and the type that it gives.
+#[derive(Clone, Debug)]
+struct Node {
+    kind: Type,
+    op: Op,
+}
+
+#[derive(Clone, Debug)]
+enum Op {
+    Column(usize),
+    Null,
+    Bool(bool),
+    Long(i64),
+    Double(f64),
+    String(String),
+    /// To the node's type.
+    Cast(Box<Node>),
+    Negate(Box<Node>),
+    /// Both sides have the node's type.
+    Arithmetic(Arithmetic, Box<Node>, Box<Node>),
+    Compare(Compare, Box<Node>, Box<Node>),
+    And(Box<Node>, Box<Node>),
+    Or(Box<Node>, Box<Node>),
+    Not(Box<Node>),
+    IsNull(Box<Node>),
+    In(Box<Node>, Vec<Node>),
+    Between(Box<Node>, Box<Node>, Box<Node>),
+    Case {
+        /// What the conditions are compared with; none: they are conditions themselves.
+        operand: Option<Box<Node>>,
+        /// Condition and result; every result has the node's type.
+        arms: Vec<(Node, Node)>,
+        otherwise: Box<Node>,
+    },
+    Abs(Box<Node>),
+    /// Every argument has the node's type.
+    Coalesce(Vec<Node>),
+    NullIf(Box<Node>, Box<Node>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Arithmetic {
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+    Remainder,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Compare {
+    Equal,
+    NotEqual,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}

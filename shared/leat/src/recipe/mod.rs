@@ -7,7 +7,10 @@ pub mod plan;
 pub mod schema;
 pub mod spec;
 
+pub use plan::{Origin, Plan, PlanColumn, plan};
+
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 
 use crate::column::Type;
 
@@ -50,6 +53,16 @@ pub struct Recipe {
 }
 
 impl Recipe {
+    /// The recipe's hash: SHA-256, in hex, of its canonical JSON and of the canonical DQDL of its ruleset.
+    pub fn hash(&self, rules: Option<&str>) -> String {
+        hash_of(&(self, rules))
+    }
+
+    /// The field `name`.
+    pub fn field(&self, name: &str) -> Option<&Field> {
+        self.schema.fields.iter().find(|f| f.name == name)
+    }
+
     /// How the field named `field` is protected.
     pub fn method(&self, field: &str) -> Option<Method> {
         self.protect.iter().find(|p| p.field == field).map(|p| p.method)
@@ -62,6 +75,13 @@ impl Recipe {
             Some(Method::Drop) | None => field.kind,
         }
     }
+}
+
+/// SHA-256, in hex, of `value` as JSON. Of structs, lists and sorted maps only: their order is fixed.
+fn hash_of(value: &impl Serialize) -> String {
+    // A recipe's JSON has no keys but text and no numbers but finite ones, so that it can always be written.
+    let json = serde_json::to_vec(value).unwrap_or_default();
+    Sha256::digest(json).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Whose conventions hold: n or n−1, idf, ties, hash seeds.
@@ -295,6 +315,15 @@ impl Window {
             }
         }
     }
+
+    /// The columns that the entry reads.
+    pub fn reads(&self) -> impl Iterator<Item = &str> {
+        let aggregates = match self {
+            Window::Over { aggregates, .. } => aggregates.as_slice(),
+            Window::Session { .. } => &[],
+        };
+        aggregates.iter().filter_map(|(_, column)| column.as_deref())
+    }
 }
 
 /// A length of time as it was written (`1h`), which names columns, and in microseconds.
@@ -322,6 +351,19 @@ pub enum SessionField {
 }
 
 impl SessionField {
+    /// All, in the order of the manual.
+    pub const ALL: [SessionField; 4] = [
+        SessionField::Id,
+        SessionField::Count,
+        SessionField::Duration,
+        SessionField::SincePrevious,
+    ];
+
+    /// The word that a recipe uses.
+    pub fn word(self) -> &'static str {
+        self.column().trim_start_matches("session_")
+    }
+
     /// The name of its column.
     pub const fn column(self) -> &'static str {
         match self {
@@ -353,6 +395,9 @@ pub struct Step {
     pub outputs: Vec<String>,
     /// Parameters that were written, by name; those left out have the operator's default.
     pub parameters: std::collections::BTreeMap<String, serde_json::Value>,
+    /// Its fit level, from 1; 0 if the operator learns nothing. A step that reads what a fitted step made is one later.
+    #[serde(skip)]
+    pub level: usize,
     /// Where it stands.
     #[serde(skip)]
     pub place: Place,

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::Step;
+use super::{Dialect, Step};
 use crate::column::Type;
 
 /// The face of an operator. How it computes stands behind it, in `features/operators/`.
@@ -24,56 +24,107 @@ pub struct OperatorSpec {
     pub arity: Arity,
     /// Its parameters.
     pub parameters: &'static [Parameter],
-    /// What is wrong with a step beyond what [`OperatorSpec::parameters`] says, for an input of this type.
-    pub check: fn(&Step, Type) -> Result<(), Fault>,
-    /// The columns that a step makes of one input (of all, if they go together): given are the name that the step
-    /// gives it (`out`, else the input's own) and the input's type.
-    pub gives: fn(&Step, &str, Type) -> Vec<Made>,
+    /// Checks a step's parameters against each other and against the type of an input, and names the columns that the
+    /// step makes of it; `None` if `fit` decides them.
+    pub outputs: fn(&Setting<'_>) -> Result<Option<Vec<Output>>, Wrong>,
 }
 
-impl OperatorSpec {
-    /// The parameter's value: as written in `step`, else the default; `None` where there is neither.
-    pub fn parameter(&self, step: &Step, name: &str) -> Option<Value> {
-        let default = || {
-            let parameter = self.parameters.iter().find(|p| p.name == name)?;
-            serde_json::from_str(parameter.default).ok()
-        };
-        step.parameters.get(name).cloned().or_else(default)
-    }
-}
-
-/// A column that a step makes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Made {
-    /// Its name, or how it begins.
-    pub name: String,
-    /// Its type.
+/// What an operator is set to for one of its inputs.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting<'a> {
+    /// The operator.
+    pub spec: &'a OperatorSpec,
+    /// Whose conventions hold where a parameter does not say.
+    pub dialect: Dialect,
+    /// The type of the input: one of those that the operator takes.
     pub kind: Type,
-    /// True if `name` is how the names of several columns begin (`channel_`): the data decide the rest.
-    pub open: bool,
+    /// The step.
+    pub step: &'a Step,
 }
 
-impl Made {
-    /// The column `name`.
-    pub fn column(name: impl Into<String>, kind: Type) -> Self {
-        Made { name: name.into(), kind, open: false }
-    }
-
-    /// Columns whose names begin with `prefix` and end as the data decide.
-    pub fn prefix(prefix: impl Into<String>, kind: Type) -> Self {
-        Made { name: prefix.into(), kind, open: true }
-    }
-}
-
-/// What an operator finds wrong with a step.
+/// What is wrong with a setting that each parameter by itself does not show.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// The parameter that is wrong; none: the step as a whole.
+pub struct Wrong {
+    /// The parameter, if one is to blame.
     pub parameter: Option<&'static str>,
     /// What is wrong.
     pub message: String,
     /// What to do.
     pub hint: Option<String>,
+}
+
+impl Wrong {
+    /// An error at `parameter`.
+    pub fn at(
+        parameter: &'static str,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Self {
+        Wrong { parameter: Some(parameter), message: message.into(), hint: Some(hint.into()) }
+    }
+}
+
+impl Setting<'_> {
+    /// The parameter as it was written, or its default; `None` if it has neither.
+    pub fn value(&self, name: &str) -> Option<Value> {
+        let default = || {
+            let parameter = self.spec.parameters.iter().find(|p| p.name == name)?;
+            serde_json::from_str(parameter.default).ok()
+        };
+        self.step.parameters.get(name).cloned().or_else(default)
+    }
+
+    /// A [`ParameterKind::Bool`].
+    pub fn bool(&self, name: &str) -> Option<bool> {
+        self.value(name)?.as_bool()
+    }
+
+    /// A [`ParameterKind::Integer`] that is not below 0.
+    pub fn whole(&self, name: &str) -> Option<u64> {
+        self.value(name)?.as_u64()
+    }
+
+    /// A [`ParameterKind::Number`].
+    pub fn number(&self, name: &str) -> Option<f64> {
+        self.value(name)?.as_f64()
+    }
+
+    /// A text or a word.
+    pub fn text(&self, name: &str) -> Option<String> {
+        self.value(name)?.as_str().map(str::to_owned)
+    }
+
+    /// A list of texts or words; empty if there is none.
+    pub fn texts(&self, name: &str) -> Vec<String> {
+        let Some(Value::Array(items)) = self.value(name) else { return Vec::new() };
+        items.iter().filter_map(|i| i.as_str().map(str::to_owned)).collect()
+    }
+}
+
+/// A column that a step gives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// What follows the step's `out` name after `_`; empty: the column is named as `out` says.
+    pub suffix: String,
+    /// Its type.
+    pub kind: Type,
+}
+
+impl Output {
+    /// A column named as the step's `out` says.
+    pub fn plain(kind: Type) -> Self {
+        Output { suffix: String::new(), kind }
+    }
+
+    /// A column named `{out}_{suffix}`.
+    pub fn suffixed(suffix: impl Into<String>, kind: Type) -> Self {
+        Output { suffix: suffix.into(), kind }
+    }
+
+    /// The column's name under the step's `out` name.
+    pub fn name(&self, out: &str) -> String {
+        if self.suffix.is_empty() { out.to_owned() } else { format!("{out}_{}", self.suffix) }
+    }
 }
 
 /// How an operator reads several inputs.

@@ -1,0 +1,495 @@
+//! SQL's tree → typed tree.
+
+use std::collections::BTreeMap;
+
+use sqlparser::ast::{
+    BinaryOperator, CastKind, DataType, Expr, Function as Call, FunctionArg, FunctionArgExpr,
+    FunctionArguments, Ident, ObjectName, ObjectNamePart, UnaryOperator, Value,
+};
+
+use super::functions::{self, Builtin, FUNCTIONS};
+use super::sql::{self, ALLOWED};
+use super::{Arithmetic, Compare, ExpressionError, MAX_DEPTH, Node, Op, Program};
+use crate::column::Type;
+use crate::diagnostic::nearest;
+use crate::number;
+
+/// Compiles `text` over `columns`, whose index is their slot. The names of columns are exact.
+pub fn compile(text: &str, columns: &[(String, Type)]) -> Result<Program, ExpressionError> {
+    let tree = sql::parse(text)?;
+    let mut compiler = Compiler { text, columns, reads: BTreeMap::new(), depth: 0 };
+    let Some(root) = compiler.node(&tree)? else {
+        return Err(error(
+            0,
+            "the expression is missing for every row",
+            Some("give it a type, as cast(null as double), or leave it out".into()),
+        ));
+    };
+    let (reads, places) = compiler.reads.into_iter().unzip();
+    Ok(Program { root, reads, places })
+}
+
+/// `null` alone has no type until its place gives it one; it and what is made of it alone is `None`.
+type Typed = Option<Node>;
+type Compiled<T> = Result<T, ExpressionError>;
+
+struct Compiler<'a> {
+    text: &'a str,
+    columns: &'a [(String, Type)],
+    /// Slot → where it is first read.
+    reads: BTreeMap<usize, usize>,
+    depth: usize,
+}
+
+impl Compiler<'_> {
+    fn node(&mut self, tree: &Expr) -> Compiled<Typed> {
+        if self.depth >= MAX_DEPTH {
+            return Err(error(
+                self.at(tree),
+                format!("the expression is nested deeper than {MAX_DEPTH}"),
+                Some("use in (…) for many values, or split it into several derived columns".into()),
+            ));
+        }
+        self.depth += 1;
+        let node = self.node_within(tree);
+        self.depth -= 1;
+        node
+    }
+
+    fn node_within(&mut self, tree: &Expr) -> Compiled<Typed> {
+        match tree {
+            Expr::Identifier(name) => self.column(name).map(Some),
+            Expr::Value(value) => self.literal(&value.value, tree),
+            Expr::Nested(inner) => self.node(inner),
+            Expr::UnaryOp { op, expr } => self.unary(*op, expr),
+            Expr::BinaryOp { left, op, right } => self.binary(left, op, right, tree),
+            Expr::IsNull(inner) => Ok(Some(self.is_null(inner)?)),
+            Expr::IsNotNull(inner) => Ok(Some(not(self.is_null(inner)?))),
+            Expr::InList { expr, list, negated } => {
+                let value = self.node(expr)?;
+                let list = list.iter().map(|e| self.node(e)).collect::<Compiled<Vec<_>>>()?;
+                let kind = self.common(tree, "in", std::iter::once(&value).chain(&list))?;
+                let op = Op::In(
+                    boxed(settle(value, kind)),
+                    list.into_iter().map(|e| settle(e, kind)).collect(),
+                );
+                Ok(Some(negate_if(*negated, truth(op))))
+            }
+            Expr::Between { expr, negated, low, high } => {
+                let parts = [self.node(expr)?, self.node(low)?, self.node(high)?];
+                let kind = self.common(tree, "between", &parts)?;
+                self.ordered(tree, "between", kind)?;
+                let [value, low, high] = parts.map(|part| boxed(settle(part, kind)));
+                Ok(Some(negate_if(*negated, truth(Op::Between(value, low, high)))))
+            }
+            Expr::Case { operand, conditions, else_result, .. } => {
+                let arms: Vec<_> = conditions.iter().map(|c| (&c.condition, &c.result)).collect();
+                self.case(tree, operand.as_deref(), &arms, else_result.as_deref())
+            }
+            Expr::Cast { kind: CastKind::Cast, expr, data_type, format: None } => {
+                self.cast(expr, data_type).map(Some)
+            }
+            Expr::Function(call) => self.call(tree, call),
+            _ => {
+                Err(error(self.at(tree), "this is not part of an expression", Some(ALLOWED.into())))
+            }
+        }
+    }
+
+    fn column(&mut self, name: &Ident) -> Compiled<Node> {
+        let slot = self.columns.iter().position(|(column, _)| *column == name.value);
+        let Some(slot) = slot else {
+            let names = self.columns.iter().map(|(name, _)| name.as_str());
+            let near = nearest(&name.value, names).map(|near| format!("did you mean `{near}`?"));
+            let quoted = name.quote_style == Some('"');
+            let hint = if quoted {
+                Some(format!("text stands in single quotes: '{}'", name.value))
+            } else {
+                near
+            };
+            let message = format!("there is no column `{}` here", name.value);
+            return Err(error(sql::start_of(self.text, name.span), message, hint));
+        };
+        self.reads.entry(slot).or_insert(sql::start_of(self.text, name.span));
+        Ok(Node { kind: self.columns[slot].1, op: Op::Column(slot) })
+    }
+
+    fn literal(&self, value: &Value, tree: &Expr) -> Compiled<Typed> {
+        Ok(Some(match value {
+            Value::Null => return Ok(None),
+            Value::Boolean(bool) => truth(Op::Bool(*bool)),
+            Value::SingleQuotedString(text) => {
+                Node { kind: Type::String, op: Op::String(text.clone()) }
+            }
+            Value::Number(digits, _) => self.number(digits, tree)?,
+            _ => {
+                let hint = "literals are numbers, 'text', true, false and null";
+                return Err(error(
+                    self.at(tree),
+                    "this literal is not supported",
+                    Some(hint.into()),
+                ));
+            }
+        }))
+    }
+
+    /// Whole digits that a long holds are a long; all else is a double.
+    fn number(&self, digits: &str, tree: &Expr) -> Compiled<Node> {
+        if let Ok(long) = digits.parse() {
+            return Ok(Node { kind: Type::Long, op: Op::Long(long) });
+        }
+        match number::parse(digits).filter(|x| x.is_finite()) {
+            Some(double) => Ok(Node { kind: Type::Double, op: Op::Double(double) }),
+            None => Err(error(self.at(tree), format!("`{digits}` is not a finite number"), None)),
+        }
+    }
+
+    fn unary(&mut self, op: UnaryOperator, inner: &Expr) -> Compiled<Typed> {
+        if let (UnaryOperator::Minus, Expr::Value(value)) = (op, inner)
+            && let Value::Number(digits, _) = &value.value
+        {
+            return self.number(&format!("-{digits}"), inner).map(Some);
+        }
+        let node = self.node(inner)?;
+        match op {
+            UnaryOperator::Not => {
+                self.expect_bool(inner, "not", &node)?;
+                Ok(Some(not(settle(node, Type::Bool))))
+            }
+            UnaryOperator::Minus | UnaryOperator::Plus => {
+                self.expect_number(
+                    inner,
+                    if op == UnaryOperator::Plus { "+" } else { "-" },
+                    &node,
+                )?;
+                Ok(node.map(|node| match op {
+                    UnaryOperator::Plus => node,
+                    _ => Node { kind: node.kind, op: Op::Negate(boxed(node)) },
+                }))
+            }
+            _ => {
+                Err(error(self.at(inner), format!("`{op}` is not supported"), Some(ALLOWED.into())))
+            }
+        }
+    }
+
+    fn binary(
+        &mut self,
+        left: &Expr,
+        op: &BinaryOperator,
+        right: &Expr,
+        tree: &Expr,
+    ) -> Compiled<Typed> {
+        use BinaryOperator as B;
+        let (a, b) = (self.node(left)?, self.node(right)?);
+        let word = op.to_string().to_lowercase();
+        if matches!(op, B::And | B::Or) {
+            self.expect_bool(left, &word, &a)?;
+            self.expect_bool(right, &word, &b)?;
+            let (a, b) = (boxed(settle(a, Type::Bool)), boxed(settle(b, Type::Bool)));
+            return Ok(Some(truth(if *op == B::And { Op::And(a, b) } else { Op::Or(a, b) })));
+        }
+        if let Some(compare) = comparison(op) {
+            let parts = [a, b];
+            let kind = self.common(tree, &word, &parts)?;
+            if !matches!(compare, Compare::Equal | Compare::NotEqual) {
+                self.ordered(tree, &word, kind)?;
+            }
+            let [a, b] = parts.map(|part| boxed(settle(part, kind)));
+            return Ok(Some(truth(Op::Compare(compare, a, b))));
+        }
+        let Some(arithmetic) = arithmetic(op) else {
+            return Err(error(
+                self.at(tree),
+                format!("`{word}` is not supported"),
+                Some(ALLOWED.into()),
+            ));
+        };
+        self.expect_number(left, &word, &a)?;
+        self.expect_number(right, &word, &b)?;
+        let parts = [a, b];
+        if parts.iter().all(Option::is_none) {
+            return Ok(None);
+        }
+        let kind = match arithmetic {
+            Arithmetic::Divide => Type::Double,
+            _ => self.common(tree, &word, &parts)?,
+        };
+        let [a, b] = parts.map(|part| boxed(settle(part, kind)));
+        Ok(Some(Node { kind, op: Op::Arithmetic(arithmetic, a, b) }))
+    }
+
+    fn is_null(&mut self, inner: &Expr) -> Compiled<Node> {
+        let node = self.node(inner)?;
+        let null = Node { kind: Type::Bool, op: Op::Null };
+        Ok(truth(Op::IsNull(boxed(node.unwrap_or(null)))))
+    }
+
+    fn case(
+        &mut self,
+        tree: &Expr,
+        operand: Option<&Expr>,
+        arms: &[(&Expr, &Expr)],
+        otherwise: Option<&Expr>,
+    ) -> Compiled<Typed> {
+        let value = operand.map(|e| self.node(e)).transpose()?;
+        let mut conditions = Vec::with_capacity(arms.len());
+        for (condition, _) in arms {
+            let node = self.node(condition)?;
+            if value.is_none() {
+                self.expect_bool(condition, "when", &node)?;
+            }
+            conditions.push(node);
+        }
+        let mut results = Vec::with_capacity(arms.len() + 1);
+        for (_, result) in arms {
+            results.push(self.node(result)?);
+        }
+        results.push(otherwise.map(|e| self.node(e)).transpose()?.flatten());
+        if results.iter().all(Option::is_none) {
+            return Ok(None);
+        }
+        let kind = self.common(tree, "case", &results)?;
+        let compared = match &value {
+            Some(value) => self.common(tree, "case", std::iter::once(value).chain(&conditions))?,
+            None => Type::Bool,
+        };
+        let otherwise = boxed(settle(results.pop().flatten(), kind));
+        let arms = conditions
+            .into_iter()
+            .map(|node| settle(node, compared))
+            .zip(results.into_iter().map(|node| settle(node, kind)))
+            .collect();
+        let operand = value.map(|value| boxed(settle(value, compared)));
+        Ok(Some(Node { kind, op: Op::Case { operand, arms, otherwise } }))
+    }
+
+    fn cast(&mut self, inner: &Expr, target: &DataType) -> Compiled<Node> {
+        let word = target.to_string().to_lowercase();
+        let word = word.split('(').next().unwrap_or_default();
+        let kind = Type::ALL.into_iter().find(|kind| kind.word() == word);
+        let Some(kind) = kind else {
+            let near = nearest(word, Type::ALL.map(Type::word));
+            let near = near.or(match word {
+                "float" | "real" | "decimal" | "numeric" => Some("double"),
+                "int" | "integer" | "bigint" | "smallint" => Some("long"),
+                "varchar" | "char" | "text" => Some("string"),
+                _ => None,
+            });
+            let hint = near.map_or_else(
+                || format!("the types are {}", Type::ALL.map(Type::word).join(", ")),
+                |near| format!("did you mean `{near}`?"),
+            );
+            let message = format!("there is no type `{word}`");
+            return Err(error(self.at(inner), message, Some(hint)));
+        };
+        let Some(node) = self.node(inner)? else { return Ok(Node { kind, op: Op::Null }) };
+        let refused = match (node.kind, kind) {
+            (Type::Double, Type::Timestamp) => {
+                Some("cast it to long first: seconds, or ms, µs, ns by magnitude")
+            }
+            (Type::Bool, Type::Timestamp) | (Type::Timestamp, Type::Bool) => {
+                Some("compare it instead")
+            }
+            _ => None,
+        };
+        match refused {
+            Some(hint) => Err(error(
+                self.at(inner),
+                format!("a {} cannot be cast to {kind}", node.kind),
+                Some(hint.into()),
+            )),
+            None => Ok(settle(Some(node), kind)),
+        }
+    }
+
+    fn call(&mut self, tree: &Expr, call: &Call) -> Compiled<Typed> {
+        let name = plain_name(&call.name);
+        let Some(function) = functions::find(&name) else {
+            let hint = nearest(&name, FUNCTIONS.iter().map(|f| f.name))
+                .map(|near| format!("did you mean `{near}`?"))
+                .or_else(|| Some(ALLOWED.into()));
+            return Err(error(self.at(tree), format!("there is no function `{name}`"), hint));
+        };
+        let arguments = self.arguments(tree, call, function.signature)?;
+        if !(function.min..=function.max).contains(&arguments.len()) {
+            let message =
+                format!("`{}` does not take {} arguments", function.name, arguments.len());
+            return Err(error(self.at(tree), message, Some(function.signature.into())));
+        }
+        let mut nodes = Vec::with_capacity(arguments.len());
+        for argument in &arguments {
+            nodes.push(self.node(argument)?);
+        }
+        if nodes.iter().all(Option::is_none) {
+            return Ok(None);
+        }
+        match (function.builtin, nodes.as_mut_slice()) {
+            (Builtin::Abs, [node]) => {
+                self.expect_number(tree, function.name, node)?;
+                Ok(node.take().map(|node| Node { kind: node.kind, op: Op::Abs(boxed(node)) }))
+            }
+            (Builtin::NullIf, [a, b]) => {
+                let compared = self.common(tree, function.name, [&*a, &*b])?;
+                let Some(a) = a.take() else { return Ok(None) };
+                let b = settle(b.take(), compared);
+                Ok(Some(Node { kind: a.kind, op: Op::NullIf(boxed(a), boxed(b)) }))
+            }
+            _ => {
+                let kind = self.common(tree, function.name, &nodes)?;
+                let nodes = nodes.into_iter().map(|node| settle(node, kind)).collect();
+                Ok(Some(Node { kind, op: Op::Coalesce(nodes) }))
+            }
+        }
+    }
+
+    /// The arguments of a call that is nothing but a name and plain arguments.
+    fn arguments<'e>(
+        &self,
+        tree: &Expr,
+        call: &'e Call,
+        signature: &str,
+    ) -> Compiled<Vec<&'e Expr>> {
+        let refused = || error(self.at(tree), "this call is not supported", Some(signature.into()));
+        let FunctionArguments::List(list) = &call.args else { return Err(refused()) };
+        let plain = list.duplicate_treatment.is_none()
+            && list.clauses.is_empty()
+            && matches!(call.parameters, FunctionArguments::None)
+            && call.within_group.is_empty()
+            && call.filter.is_none()
+            && call.over.is_none()
+            && call.null_treatment.is_none();
+        if !plain {
+            return Err(refused());
+        }
+        list.args
+            .iter()
+            .map(|argument| match argument {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(expression)) => Ok(expression),
+                _ => Err(refused()),
+            })
+            .collect()
+    }
+
+    /// The type to which all of `nodes` go; nulls go to any.
+    fn common<'n>(
+        &self,
+        tree: &Expr,
+        what: &str,
+        nodes: impl IntoIterator<Item = &'n Typed>,
+    ) -> Compiled<Type> {
+        let mut common: Option<Type> = None;
+        for kind in nodes.into_iter().flatten().map(|node| node.kind) {
+            common = Some(match common {
+                None => kind,
+                Some(other) if other == kind => kind,
+                Some(other) if other.is_numeric() && kind.is_numeric() => Type::Double,
+                Some(other) => {
+                    return Err(error(
+                        self.at(tree),
+                        format!("`{what}` has a {other} and a {kind}, which have no common type"),
+                        Some(format!("cast one of them, as cast(x as {other})")),
+                    ));
+                }
+            });
+        }
+        Ok(common.unwrap_or(Type::Bool))
+    }
+
+    /// Refuses `<`, `>` and `between` on bools, most often a chain `a < b < c`.
+    fn ordered(&self, tree: &Expr, what: &str, kind: Type) -> Compiled<()> {
+        match kind {
+            Type::Bool => Err(error(
+                self.at(tree),
+                format!("`{what}` has no order of bools"),
+                Some("for a range write x between a and b, or a < x and x < b".into()),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn expect_bool(&self, tree: &Expr, what: &str, node: &Typed) -> Compiled<()> {
+        match node {
+            Some(node) if node.kind != Type::Bool => Err(error(
+                self.at(tree),
+                format!("`{what}` takes a bool; this is a {}", node.kind),
+                Some("compare it, as in x <> 0".into()),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn expect_number(&self, tree: &Expr, what: &str, node: &Typed) -> Compiled<()> {
+        match node {
+            Some(node) if !node.kind.is_numeric() => Err(error(
+                self.at(tree),
+                format!("`{what}` takes numbers; this is a {}", node.kind),
+                Some("cast it, as in cast(x as double)".into()),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn at(&self, tree: &Expr) -> usize {
+        sql::offset(self.text, tree)
+    }
+}
+
+fn error(offset: usize, message: impl Into<String>, hint: Option<String>) -> ExpressionError {
+    ExpressionError { message: message.into(), offset, hint }
+}
+
+fn boxed(node: Node) -> Box<Node> {
+    Box::new(node)
+}
+
+fn truth(op: Op) -> Node {
+    Node { kind: Type::Bool, op }
+}
+
+fn not(node: Node) -> Node {
+    truth(Op::Not(boxed(node)))
+}
+
+fn negate_if(negated: bool, node: Node) -> Node {
+    if negated { not(node) } else { node }
+}
+
+/// `node` as a `kind`; a null becomes a null of that type.
+fn settle(node: Typed, kind: Type) -> Node {
+    match node {
+        None => Node { kind, op: Op::Null },
+        Some(node) if node.kind == kind => node,
+        Some(node) => Node { kind, op: Op::Cast(boxed(node)) },
+    }
+}
+
+fn plain_name(name: &ObjectName) -> String {
+    match name.0.as_slice() {
+        [ObjectNamePart::Identifier(name)] => name.value.clone(),
+        _ => name.to_string(),
+    }
+}
+
+fn comparison(op: &BinaryOperator) -> Option<Compare> {
+    Some(match op {
+        BinaryOperator::Eq => Compare::Equal,
+        BinaryOperator::NotEq => Compare::NotEqual,
+        BinaryOperator::Lt => Compare::Less,
+        BinaryOperator::LtEq => Compare::LessOrEqual,
+        BinaryOperator::Gt => Compare::Greater,
+        BinaryOperator::GtEq => Compare::GreaterOrEqual,
+        _ => return None,
+    })
+}
+
+fn arithmetic(op: &BinaryOperator) -> Option<Arithmetic> {
+    Some(match op {
+        BinaryOperator::Plus => Arithmetic::Add,
+        BinaryOperator::Minus => Arithmetic::Subtract,
+        BinaryOperator::Multiply => Arithmetic::Multiply,
+        BinaryOperator::Divide => Arithmetic::Divide,
+        BinaryOperator::Modulo => Arithmetic::Remainder,
+        _ => return None,
+    })
+}
