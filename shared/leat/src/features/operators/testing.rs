@@ -1,0 +1,151 @@
+//! What the operators' tests share: the only place in them that knows the table's functions.
+
+use proptest::prelude::*;
+use proptest::test_runner::TestCaseError;
+use serde_json::Value;
+
+use crate::column::{Column, Type};
+use crate::features::operator::{Fitted, Operator};
+use crate::features::{OPERATORS, find};
+use crate::recipe::spec::{OperatorSpec, Setting, Wrong};
+use crate::recipe::{Dialect, Place, Step};
+
+/// A JSON text as a value.
+pub fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+/// A step of the operator with `parameters`, a JSON object.
+pub fn setting(spec: &OperatorSpec, parameters: &str) -> Step {
+    let parameters = serde_json::from_str(parameters).unwrap();
+    Step {
+        op: spec.name.into(),
+        inputs: vec!["x".into()],
+        outputs: Vec::new(),
+        parameters,
+        level: 0,
+        place: Place::default(),
+        places: Default::default(),
+    }
+}
+
+fn of(spec: &OperatorSpec) -> &'static Operator {
+    assert!(OPERATORS.iter().any(|o| o.spec.name == spec.name));
+    find(spec.name).unwrap()
+}
+
+fn run(
+    setting: &Setting<'_>,
+    state: &Value,
+    column: &Column,
+) -> Result<Vec<(String, Column)>, String> {
+    let ready = of(setting.spec).ready(setting, state)?;
+    let names = ready.outputs();
+    let columns = ready.apply(column);
+    assert_eq!(names.len(), columns.len());
+    for (output, found) in names.iter().zip(&columns) {
+        assert_eq!((output.kind, column.len()), (found.kind(), found.len()), "{output:?}");
+    }
+    // A row by itself gives what it gives in a column.
+    for row in 0..column.len() {
+        for (whole, single) in columns.iter().zip(ready.apply(&column.gather(&[row]))) {
+            assert_eq!(whole.gather(&[row]), single);
+        }
+    }
+    Ok(names.iter().map(|o| o.name("x")).zip(columns).collect())
+}
+
+/// The columns, named for `out: x`, that an operator without state makes of `column`.
+pub fn apply(
+    spec: &OperatorSpec,
+    parameters: &str,
+    column: &Column,
+) -> Result<Vec<(String, Column)>, String> {
+    let step = setting(spec, parameters);
+    let setting = Setting { spec, dialect: Dialect::Sklearn, kind: column.kind(), step: &step };
+    run(&setting, &Value::Null, column)
+}
+
+/// The state learnt from `fit`, and the columns that it makes of `column`.
+pub fn fit_apply(
+    spec: &OperatorSpec,
+    parameters: &str,
+    fit: &Column,
+    column: &Column,
+) -> Result<(Value, Vec<(String, Column)>), String> {
+    fit_apply_in(Dialect::Sklearn, spec, parameters, fit, column)
+}
+
+/// [`fit_apply`] in a dialect.
+pub fn fit_apply_in(
+    dialect: Dialect,
+    spec: &OperatorSpec,
+    parameters: &str,
+    fit: &Column,
+    column: &Column,
+) -> Result<(Value, Vec<(String, Column)>), String> {
+    let step = setting(spec, parameters);
+    let setting = Setting { spec, dialect, kind: fit.kind(), step: &step };
+    let mut learner = of(spec).learner(&setting).unwrap().map_err(|wrong| wrong.message)?;
+    learner.update(fit);
+    let state = learner.finish()?;
+    let columns = run(&setting, &state, column)?;
+    Ok((state, columns))
+}
+
+/// What is wrong with `parameters` for a column of `kind`.
+#[track_caller]
+pub fn wrong(spec: &OperatorSpec, kind: Type, parameters: &str) -> Wrong {
+    let step = setting(spec, parameters);
+    let setting = Setting { spec, dialect: Dialect::Sklearn, kind, step: &step };
+    (spec.outputs)(&setting).expect_err(parameters)
+}
+
+/// Doubles of any size, missing ones, and small ones that come again.
+pub fn number() -> impl Strategy<Value = Option<f64>> {
+    prop_oneof![
+        Just(None),
+        any::<f64>().prop_map(Some),
+        (-5i8..5).prop_map(|x| Some(f64::from(x) / 4.0)),
+        (-1e6..1e6).prop_map(Some),
+    ]
+}
+
+/// The law of a fitted operator: apart and merged, through JSON, in any order, equals one pass, to the bit.
+pub fn law<F: Fitted>(
+    spec: &OperatorSpec,
+    parameters: &str,
+    column: &Column,
+    cuts: &[usize],
+    turn: usize,
+) -> Result<(), TestCaseError> {
+    let step = setting(spec, parameters);
+    let setting = Setting { spec, dialect: Dialect::Sklearn, kind: column.kind(), step: &step };
+    let operator = F::read(&setting).expect(parameters);
+    let mut whole = F::Partial::default();
+    operator.update(&mut whole, column);
+
+    let mut ends: Vec<usize> = cuts.iter().map(|&cut| cut.min(column.len())).collect();
+    ends.extend([0, column.len()]);
+    ends.sort_unstable();
+    let mut parts: Vec<F::Partial> = ends
+        .windows(2)
+        .map(|w| {
+            let mut part = F::Partial::default();
+            operator.update(&mut part, &column.gather(&(w[0]..w[1]).collect::<Vec<_>>()));
+            serde_json::from_value(serde_json::to_value(&part).unwrap()).unwrap()
+        })
+        .collect();
+    let turn = turn % parts.len();
+    parts.rotate_left(turn);
+    let mut merged = F::Partial::default();
+    parts.iter().for_each(|part| operator.merge(&mut merged, part));
+
+    let text = |partial: &F::Partial| serde_json::to_string(partial).unwrap();
+    prop_assert_eq!(text(&whole), text(&merged));
+    let state = |partial: &F::Partial| {
+        operator.finish(partial).map(|state| serde_json::to_string(&state).unwrap())
+    };
+    prop_assert_eq!(state(&whole), state(&merged));
+    Ok(())
+}
