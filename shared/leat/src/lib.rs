@@ -16,5 +16,6 @@ pub mod protect;
 pub mod quality;
 pub mod recipe;
 pub mod record;
+pub mod tag;
 pub mod timestamp;
 pub mod windows;

@@ -1,12 +1,27 @@
 //! Bytes → columns. One bad record, or line, becomes a reject with its reason and its coordinates; its neighbours
 //! are unharmed.
 
+pub mod csv;
+mod decoder;
+mod expand;
+mod json;
+pub mod kinesis;
+mod kpl;
 mod limits;
+mod lines;
+mod value;
 
 use crate::column::{Column, Type};
-use crate::record::{Coordinates, Row};
+use crate::record::{Coordinates, Reason, Row};
 
+pub use csv::Csv;
+pub use decoder::Decoder;
+pub use expand::{Piece, expand};
 pub use limits::Limits;
+pub use lines::JsonLines;
+
+/// The byte order mark that some programs put at the start of a text.
+const BOM: [u8; 3] = [0xEF, 0xBB, 0xBF];
 
 /// A record as a service or a file gave it: plain, compressed or aggregated, one line or many.
 #[derive(Clone, Debug)]
@@ -67,4 +82,21 @@ impl Batch {
         self.columns.iter_mut().for_each(Column::clear);
         self.rows.clear();
     }
+}
+
+/// An event time further ahead of its arrival than `max_ahead` microseconds cannot touch state. `event_time` is in
+/// microseconds, `arrival` in milliseconds; where either bound or arrival is unknown, nothing is ahead.
+pub fn ahead(event_time: i64, arrival: Option<i64>, max_ahead: Option<i64>) -> Option<Reason> {
+    let latest = arrival?.saturating_mul(1000).saturating_add(max_ahead?);
+    (event_time > latest).then(|| {
+        let seconds = max_ahead.unwrap_or_default() / 1_000_000;
+        reason(
+            "ahead",
+            format!("the event time is more than {seconds} s ahead of arrival: look at the producer's clock"),
+        )
+    })
+}
+
+fn reason(rule: &str, message: impl Into<String>) -> Reason {
+    Reason { rule: rule.to_string(), message: message.into() }
 }
