@@ -1,0 +1,298 @@
+//! `ColumnValues`: each value of a column meets a condition.
+//!
+//! - Null: fails, but for `!= x`, `not in [x]`, `= NULL`, `in [NULL]`. It fails `!= NULL`, `!= EMPTY`,
+//!   `!= WHITESPACES_ONLY` and `not in` lists with one of them, as SQL's three-valued logic has it.
+//! - Number conditions compare doubles exactly. A text counts by the number it spells (blanks around it are allowed),
+//!   a boolean as 0 or 1; what is no number fails, `!=` and `not in` too.
+//! - Text conditions compare texts as they are. A number column is compared by the number that a text spells, a
+//!   timestamp by the date or the timestamp that it spells. `WHITESPACES_ONLY` is Unicode's white space.
+//! - `matches` must match the whole value: numbers as they are printed, timestamps as RFC 3339 has them.
+//! - Date conditions compare days in UTC; the time of day is cut off. A text counts if it is `yyyy-MM-dd` or a
+//!   timestamp; what is no date fails, `!=` and `not in` too. `now()` is an argument, cut to the minute.
+//! - Source: AWS Glue's documentation of ColumnValues; where it is silent, awslabs/deequ.
+
+use std::collections::HashSet;
+
+use super::dates;
+use super::numbers::NumberTest;
+use super::pattern::Pattern;
+use super::row_test::Finding;
+use super::tree::{
+    Comparison, Condition, Date, Number, Ruleset, Test, Text, TimeUnit, VariableValue,
+};
+use crate::column::{Type, Value};
+use crate::number;
+
+/// A condition ready for the values of one column.
+#[derive(Debug)]
+pub struct ColumnValues {
+    null_passes: bool,
+    test: ValueTest,
+}
+
+#[derive(Debug)]
+enum ValueTest {
+    /// Only NULL was asked for: any other value passes or fails.
+    Any(bool),
+    Number(NumberTest),
+    /// True for the complement.
+    Members(bool, Members),
+    Matches(bool, Pattern),
+    Date(Test<Day>),
+}
+
+/// The values that a text condition names, as the column's type reads them.
+#[derive(Debug)]
+enum Members {
+    Texts {
+        texts: HashSet<String>,
+        empty: bool,
+        blank: bool,
+    },
+    /// Ascending.
+    Numbers(Vec<f64>),
+    Times {
+        days: HashSet<i64>,
+        micros: HashSet<i64>,
+    },
+}
+
+/// An operand of a date condition.
+#[derive(Clone, Copy, Debug)]
+enum Day {
+    Fixed(i64),
+    /// `now()` and so many milliseconds.
+    Now(i64),
+    Null,
+}
+
+impl ColumnValues {
+    /// Readies `condition` for a column of `kind`, or says why it cannot be evaluated.
+    pub fn new(ruleset: &Ruleset, condition: &Condition, kind: Type) -> Result<Self, String> {
+        let values;
+        let (null_passes, test) = match condition {
+            Condition::Number(test) => {
+                let null = |x: &Number| matches!(x, Number::Null);
+                (
+                    null_passes(test, null, |_| false),
+                    match only_null(test, null) {
+                        Some(any) => ValueTest::Any(any),
+                        None => ValueTest::Number(NumberTest::new(test)?),
+                    },
+                )
+            }
+            Condition::Date(test) => {
+                let null = |x: &Date| matches!(x, Date::Null);
+                (
+                    null_passes(test, null, |_| false),
+                    match only_null(test, null) {
+                        Some(any) => ValueTest::Any(any),
+                        None => ValueTest::Date(test.try_map(day)?),
+                    },
+                )
+            }
+            Condition::Text(test) => {
+                values = test.try_map(|text| Ok::<_, String>(resolved(ruleset, text).clone()))?;
+                texts(&values, kind)
+            }
+            Condition::InVariable { not, name } => {
+                let list = match ruleset.variable(name) {
+                    Some(VariableValue::List(list)) => list.clone(),
+                    _ => Vec::new(),
+                };
+                values = Test::In { not: *not, values: list };
+                texts(&values, kind)
+            }
+            Condition::Matches { not, pattern } => {
+                (false, ValueTest::Matches(*not, Pattern::new(pattern)?))
+            }
+            Condition::Duration(_) | Condition::Size(_) => {
+                return Err(format!("`ColumnValues` has no condition `{condition}`"));
+            }
+        };
+        Ok(ColumnValues { null_passes, test })
+    }
+
+    /// What is found of `value`. `now` is in milliseconds since 1970 UTC.
+    pub fn find(&self, value: Value<'_>, now: Option<i64>) -> Finding {
+        if value == Value::Null {
+            return if self.null_passes { Finding::Passes } else { Finding::Null };
+        }
+        let passes = match &self.test {
+            ValueTest::Any(passes) => *passes,
+            ValueTest::Number(test) => match number_of(value) {
+                Some(x) => test.holds(x),
+                None => return Finding::NoNumber,
+            },
+            ValueTest::Members(not, members) => members.contain(value) != *not,
+            ValueTest::Matches(not, pattern) => matches(pattern, value) != *not,
+            ValueTest::Date(test) => return find_day(test, value, now),
+        };
+        Finding::of(passes)
+    }
+}
+
+/// Whether null passes. `blank` tells EMPTY and WHITESPACES_ONLY, to which null compares as null.
+fn null_passes<T>(test: &Test<T>, null: impl Fn(&T) -> bool, blank: impl Fn(&T) -> bool) -> bool {
+    match test {
+        Test::Compare(Comparison::Equal, x) => null(x),
+        Test::Compare(Comparison::Unequal, x) => !null(x) && !blank(x),
+        Test::Compare(..) | Test::Between { .. } => false,
+        Test::In { not: false, values } => values.iter().any(null),
+        Test::In { not: true, values } => !values.iter().any(|x| null(x) || blank(x)),
+    }
+}
+
+/// What any other value than null does, if `test` names nothing but NULL.
+fn only_null<T>(test: &Test<T>, null: impl Fn(&T) -> bool) -> Option<bool> {
+    let not = matches!(test, Test::Compare(Comparison::Unequal, _) | Test::In { not: true, .. });
+    test.operands().into_iter().all(null).then_some(not)
+}
+
+fn number_of(value: Value<'_>) -> Option<f64> {
+    match value {
+        Value::Double(x) => Some(x),
+        Value::Long(x) => Some(x as f64),
+        Value::Bool(x) => Some(f64::from(u8::from(x))),
+        Value::String(text) => number::parse(text),
+        Value::Null | Value::Timestamp(_) => None,
+    }
+}
+
+fn matches(pattern: &Pattern, value: Value<'_>) -> bool {
+    match value {
+        Value::String(text) => pattern.matches(text),
+        Value::Long(x) => pattern.matches(&x.to_string()),
+        Value::Double(x) => pattern.matches(&number::to_text(x)),
+        Value::Bool(x) => pattern.matches(if x { "true" } else { "false" }),
+        Value::Timestamp(x) => {
+            jiff::Timestamp::from_microsecond(x).is_ok_and(|t| pattern.matches(&t.to_string()))
+        }
+        Value::Null => false,
+    }
+}
+
+fn resolved<'a>(ruleset: &'a Ruleset, text: &'a Text) -> &'a Text {
+    match text {
+        Text::Variable(name) => match ruleset.variable(name) {
+            Some(VariableValue::One(value)) => value,
+            _ => text,
+        },
+        _ => text,
+    }
+}
+
+/// A text condition whose variables are resolved. Parsing lets only `=`, `!=` and lists through.
+fn texts(test: &Test<Text>, kind: Type) -> (bool, ValueTest) {
+    let null = |x: &Text| matches!(x, Text::Null);
+    let blank = |x: &Text| matches!(x, Text::Empty | Text::WhitespacesOnly);
+    let not = matches!(test, Test::Compare(Comparison::Unequal, _) | Test::In { not: true, .. });
+    let members = match only_null(test, null) {
+        Some(any) => ValueTest::Any(any),
+        None => ValueTest::Members(not, Members::new(&test.operands(), kind)),
+    };
+    (null_passes(test, null, blank), members)
+}
+
+impl Members {
+    fn new(values: &[&Text], kind: Type) -> Self {
+        let texts = values.iter().filter_map(|value| match value {
+            Text::Value(text) => Some(text.as_str()),
+            _ => None,
+        });
+        match kind {
+            Type::Long | Type::Double => {
+                let mut numbers: Vec<f64> = texts.filter_map(number::parse).collect();
+                numbers.sort_by(f64::total_cmp);
+                Members::Numbers(numbers)
+            }
+            Type::Timestamp => {
+                let (mut days, mut micros) = (HashSet::new(), HashSet::new());
+                for text in texts {
+                    if dates::is_date_shaped(text) {
+                        days.extend(dates::day_of_date(text));
+                    } else {
+                        micros.extend(dates::micros_of_text(text));
+                    }
+                }
+                Members::Times { days, micros }
+            }
+            Type::String | Type::Bool => Members::Texts {
+                texts: texts.map(str::to_owned).collect(),
+                empty: values.contains(&&Text::Empty),
+                blank: values.contains(&&Text::WhitespacesOnly),
+            },
+        }
+    }
+
+    fn contain(&self, value: Value<'_>) -> bool {
+        match (self, value) {
+            (Members::Texts { texts, empty, blank }, Value::String(text)) => {
+                texts.contains(text)
+                    || *empty && text.is_empty()
+                    || *blank && !text.is_empty() && text.trim().is_empty()
+            }
+            (Members::Texts { texts, .. }, Value::Bool(x)) => {
+                texts.contains(if x { "true" } else { "false" })
+            }
+            (Members::Numbers(numbers), value) => number_of(value)
+                .is_some_and(|x| numbers.binary_search_by(|n| n.total_cmp(&x)).is_ok()),
+            (Members::Times { days, micros }, Value::Timestamp(x)) => {
+                micros.contains(&x) || days.contains(&dates::day_of_micros(x))
+            }
+            _ => false,
+        }
+    }
+}
+
+fn day(date: &Date) -> Result<Day, String> {
+    match date {
+        Date::Null => Ok(Day::Null),
+        Date::Now => Ok(Day::Now(0)),
+        Date::Shifted { back, by } => Ok(Day::Now(shift(*back, by.amount, by.unit))),
+        Date::Date(text) => dates::day_of_date(text)
+            .map(Day::Fixed)
+            .ok_or_else(|| format!("\"{text}\" is not in the calendar")),
+        Date::Time(text) => Err(format!("the time of day \"{text}\" is not evaluated yet")),
+    }
+}
+
+/// So many units in milliseconds, forward or back; beyond 64 bits: as far as they go.
+pub fn shift(back: bool, amount: u64, unit: TimeUnit) -> i64 {
+    let length = i64::try_from(amount).unwrap_or(i64::MAX).saturating_mul(unit.milliseconds());
+    if back { -length } else { length }
+}
+
+/// The day of `now()` and so many milliseconds. `now()` is cut to the minute.
+pub fn day_of_now(now: i64, shift: i64) -> i64 {
+    let minute = now.div_euclid(60_000).saturating_mul(60_000);
+    dates::day_of_millis(minute.saturating_add(shift))
+}
+
+fn find_day(test: &Test<Day>, value: Value<'_>, now: Option<i64>) -> Finding {
+    let x = match value {
+        Value::Timestamp(micros) => Some(dates::day_of_micros(micros)),
+        Value::String(text) => dates::day_of_text(text),
+        _ => None,
+    };
+    let Some(x) = x else { return Finding::NoDate };
+    let wants_now = |day: &&Day| matches!(day, Day::Now(_));
+    if now.is_none() && test.operands().iter().any(wants_now) {
+        return Finding::NoNow;
+    }
+    let day = |day: &Day| match day {
+        Day::Fixed(day) => Some(*day),
+        Day::Now(shift) => now.map(|now| day_of_now(now, *shift)),
+        Day::Null => None,
+    };
+    Finding::of(match test {
+        Test::Compare(comparison, y) => match day(y) {
+            Some(y) => comparison.holds(x, y),
+            None => *comparison == Comparison::Unequal,
+        },
+        Test::Between { not, low, high } => {
+            day(low).zip(day(high)).is_some_and(|(low, high)| (low < x && x < high) != *not)
+        }
+        Test::In { not, values } => values.iter().any(|y| day(y) == Some(x)) != *not,
+    })
+}

@@ -1,0 +1,144 @@
+//! Against the rulesets of awslabs/dqdl and awslabs/deequ, judged by awslabs/dqdl's parser. They are not a part of this
+//! repository: `LEAT_CONFORMANCE` names the folder that holds `dqdl/rulesets.jsonl`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use super::tree::{Condition, Joiner, Rule, Ruleset};
+
+/// Where we and the published parser differ on purpose: whether a ruleset is valid.
+const VALIDITY: [(&str, &str); 2] = [
+    ("u0240 u0452 u0453 u0454 u0455 u0460 u0461 u0462 u0463", "something follows the last section"),
+    ("u0253", "a label's value may be empty, as the documentation says"),
+];
+
+/// Where we read the same ruleset as another tree.
+const TREES: [(&str, &str); 2] = [
+    (
+        "u0146 u0148 u0149 u0151 u0450 u0451 u0874 u0878 u0881",
+        "dates after `=`, `!=` and `in` make a text condition; a timestamp column reads them as dates",
+    ),
+    (
+        "u0335 u0336 u0341 u0342 u0343",
+        "`\\\\` is one backslash, and a backslash before another character stays, in lists too",
+    ),
+];
+
+fn departs(table: &[(&str, &str)], id: &str) -> bool {
+    table.iter().any(|(ids, _)| ids.split(' ').any(|other| other == id))
+}
+
+/// Lists without blanks, quotes without escapes: as the published parser prints a condition.
+fn plain(text: &str) -> String {
+    text.replace(", ", ",").replace("\\\"", "\"")
+}
+
+fn kind(condition: Option<&Condition>) -> &'static str {
+    match condition {
+        None => "Condition",
+        Some(Condition::Number(_)) => "NumberBasedCondition",
+        Some(Condition::Date(_)) => "DateBasedCondition",
+        Some(Condition::Duration(_)) => "DurationBasedCondition",
+        Some(Condition::Size(_)) => "SizeBasedCondition",
+        Some(_) => "StringBasedCondition",
+    }
+}
+
+fn ours(ruleset: &Ruleset, rule: &Rule) -> Value {
+    let labels = ruleset.labels(rule);
+    let mut out = match rule {
+        Rule::Composite(composite) => {
+            let op = if composite.joiner == Joiner::And { "AND" } else { "OR" };
+            let parts: Vec<_> = composite.parts.iter().map(|part| ours(ruleset, part)).collect();
+            json!({"op": op, "rules": parts})
+        }
+        Rule::Single(single) => {
+            let parameters: BTreeSet<_> =
+                single.parameters.iter().map(|p| ruleset.text(p)).collect();
+            let tags: BTreeMap<_, _> = single.tags.iter().cloned().collect();
+            json!({
+                "type": single.kind.name,
+                "params": parameters,
+                "condition": single.condition.as_ref().map(|c| plain(&c.to_string())).unwrap_or_default(),
+                "conditionKind": kind(single.condition.as_ref()),
+                "where": single.filter,
+                "threshold": single.threshold.as_ref().map(|t| plain(&t.to_string())),
+                "tags": tags,
+            })
+        }
+    };
+    out["labels"] = json!(labels);
+    out
+}
+
+/// The published tree in our shape: parameters as a set, as its keys have no order; composites of one operator flat.
+fn theirs(rule: &Value) -> Value {
+    let labels = rule.get("labels").cloned().unwrap_or_else(|| json!({}));
+    if let (Some(op), Some(parts)) = (rule.get("op"), rule["rules"].as_array()) {
+        let mut flat = Vec::new();
+        for part in parts.iter().map(theirs) {
+            match part["rules"].as_array() {
+                Some(inner) if part["op"] == *op && part["labels"] == json!({}) => {
+                    flat.extend(inner.iter().cloned());
+                }
+                _ => flat.push(part),
+            }
+        }
+        return json!({"op": op, "rules": flat, "labels": labels});
+    }
+    let parameters: BTreeSet<_> =
+        rule["params"].as_object().unwrap().values().map(|v| v.as_str().unwrap()).collect();
+    json!({
+        "type": rule["type"],
+        "params": parameters,
+        "condition": plain(rule["condition"].as_str().unwrap()),
+        "conditionKind": rule["conditionKind"],
+        "where": rule["where"],
+        "threshold": rule["threshold"].as_str().map(plain),
+        "tags": rule.get("tags").cloned().unwrap_or_else(|| json!({})),
+        "labels": labels,
+    })
+}
+
+#[test]
+#[allow(clippy::disallowed_methods)] // A test reads what lies outside of the repository.
+fn agrees_with_the_published_parser() {
+    let Ok(folder) = std::env::var("LEAT_CONFORMANCE") else {
+        println!("skipped: LEAT_CONFORMANCE names no folder with conformance data");
+        return;
+    };
+    let text = std::fs::read_to_string(format!("{folder}/dqdl/rulesets.jsonl")).unwrap();
+    let (mut cases, mut valid, mut trees) = (0, 0, 0);
+    let mut wrong = Vec::new();
+    for line in text.lines() {
+        let case: Value = serde_json::from_str(line).unwrap();
+        let (id, dqdl) = (case["id"].as_str().unwrap(), case["dqdl"].as_str().unwrap());
+        let parsed = super::parse("t", dqdl);
+        let agrees = parsed.is_ok() == (case["valid"] == true);
+        cases += 1;
+        valid += usize::from(agrees);
+        if agrees == departs(&VALIDITY, id) {
+            wrong.push(format!(
+                "{id} {dqdl}\n    {:?}\n    {}",
+                parsed.as_ref().err(),
+                case["error"]
+            ));
+        }
+        let Ok(ruleset) = parsed else { continue };
+        let again = super::parse("t", &ruleset.to_string());
+        assert_eq!(again.as_ref(), Ok(&ruleset), "{id}");
+        if case["valid"] != true {
+            continue;
+        }
+        let rules: Vec<_> = ruleset.rules.iter().map(|rule| ours(&ruleset, rule)).collect();
+        let expected: Vec<_> = case["rules"].as_array().unwrap().iter().map(theirs).collect();
+        trees += usize::from(rules == expected);
+        if (rules == expected) == departs(&TREES, id) {
+            wrong.push(format!("{id} {dqdl}\n    {}\n    {}", json!(rules), json!(expected)));
+        }
+        assert_eq!(ruleset.analyzers.len(), case["analyzers"].as_array().unwrap().len(), "{id}");
+    }
+    println!("{cases} rulesets: {valid} agree on valid, {trees} valid ones have the same tree");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
