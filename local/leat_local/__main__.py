@@ -1,0 +1,50 @@
+"""`python -m leat_local up | down | status`: the local AWS."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from . import stack
+
+
+def main() -> int:
+    """Runs one command; 2 is misuse or refusal."""
+    parser = argparse.ArgumentParser(prog="leat_local", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    start = commands.add_parser("up", help="start it on a free port of 127.0.0.1")
+    start.add_argument("--no-auth", action="store_true", help="let every caller do everything")
+    commands.add_parser("down", help="end it with all it started")
+    commands.add_parser("status", help="say where it answers")
+    given = parser.parse_args()
+    try:
+        return {"up": _up, "down": _down, "status": _status}[given.command](given)
+    except stack.Trouble as why:
+        print(f"leat_local: {why}", file=sys.stderr)
+        return 2
+
+
+def _up(given) -> int:
+    local = stack.up(auth=not given.no_auth)
+    print(f"The local AWS answers at {local.endpoint}. Its log: {local.log}\n")
+    for name, value in local.environment().items():
+        print(f"export {name}={value}")
+    return 0
+
+
+def _down(_) -> int:
+    print("The local AWS has ended." if stack.down() else "No local AWS runs here.")
+    return 0
+
+
+def _status(_) -> int:
+    local = stack.find()
+    if local and local.healthy():
+        print(f"running at {local.endpoint} (process {local.pid}); log: {local.log}")
+        return 0
+    print("not running")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
