@@ -1,15 +1,26 @@
 //! Features: the operators of a recipe, what they learn (`fit`), and how a row becomes features.
 //!
 //! An operator is one file in [`operators`] and one entry of [`OPERATORS`], from which the checker, the manual, the
-//! JSON Schema and the hints for a misspelt word come.
+//! JSON Schema and the hints for a misspelt word come. [`Fit`] learns level by level from parts of the data that are
+//! merged in any order; [`FittedState`] is what it gives, as JSON; [`Features`] applies it.
 
+mod bound;
 mod counts;
+mod error;
+mod fit;
 mod manual;
 mod operator;
 pub mod operators;
+mod output;
 mod spread;
+mod state;
+mod steps;
 
+pub use bound::Features;
+pub use error::FeatureError;
+pub use fit::Fit;
 pub use operator::{Apply, Fitted, Learn, Local, Operator};
+pub use state::{FittedColumn, FittedState, Mode, StateError, StepState};
 
 use crate::recipe::spec::OperatorSpec;
 
@@ -33,7 +44,10 @@ pub fn find(name: &str) -> Option<&'static Operator> {
 }
 
 #[cfg(test)]
-mod tests {
+mod tests;
+
+#[cfg(test)]
+mod table {
     use super::*;
     use crate::recipe::spec::Parameter;
 

@@ -135,6 +135,11 @@ impl Operator {
         }
     }
 
+    /// True if the operator learns.
+    pub fn learns(&self) -> bool {
+        self.learner.is_some()
+    }
+
     /// A learner of nothing so far; `None` if the operator does not learn.
     pub fn learner(&self, setting: &Setting<'_>) -> Option<Result<Box<dyn Learn>, Wrong>> {
         self.learner.map(|learner| learner(setting))

@@ -1,0 +1,68 @@
+//! A fitted state bound to a recipe: names are resolved once, then rows become features.
+
+use super::error::FeatureError;
+use super::state::FittedState;
+use super::steps::{self, Source, Steps};
+use crate::column::{Column, Type};
+use crate::recipe::{Plan, Recipe};
+
+/// The features of a recipe under a fitted state.
+#[derive(Debug)]
+pub struct Features {
+    names: Vec<String>,
+    kinds: Vec<Type>,
+    sources: Vec<Source>,
+    steps: Steps,
+    wanted: Vec<bool>,
+}
+
+impl Features {
+    /// Binds `state`, which [`FittedState::from_json`] checked, to its recipe.
+    pub fn bind(recipe: &Recipe, plan: &Plan, state: &FittedState) -> Result<Self, FeatureError> {
+        if state.steps.len() != recipe.features.len() {
+            return Err(FeatureError::Count {
+                found: state.steps.len(),
+                wanted: recipe.features.len(),
+            });
+        }
+        let steps = Steps::new(recipe, plan, &state.states())?;
+        steps.all_fitted(plan)?;
+        let features = steps.features(&recipe.output)?;
+        let frozen = state.columns.iter().map(|c| (c.name.as_str(), c.kind));
+        let found: Vec<_> = features.iter().map(|c| (c.name.as_str(), c.kind)).collect();
+        let same = frozen.zip(&found).take_while(|(frozen, found)| frozen == *found).count();
+        if same < found.len().max(state.columns.len()) {
+            return Err(FeatureError::Frozen { place: same + 1 });
+        }
+        let sources: Vec<_> = features.iter().map(|c| c.source).collect();
+        let (names, kinds) = features.iter().map(|c| (c.name.clone(), c.kind)).unzip();
+        let wanted = steps.wanted(plan, sources.iter().copied())?;
+        Ok(Features { names, kinds, sources, steps, wanted })
+    }
+
+    /// The features' names, in frozen order.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// Their types, each bool, long or double.
+    pub fn kinds(&self) -> &[Type] {
+        &self.kinds
+    }
+
+    /// The features of `rows` rows, in frozen order: `columns` are those of a batch, by slot, with derived and window
+    /// columns. No row depends on another.
+    pub fn apply(&self, columns: &[Column], rows: usize) -> Vec<Column> {
+        let mut made = self.steps.run(&self.wanted, columns, rows);
+        let sources = self.sources.iter().zip(&self.kinds);
+        sources
+            .map(|(&source, &kind)| match source {
+                // Each made column has one name, so that it can be moved out.
+                Source::Made { unit, output } => {
+                    std::mem::replace(&mut made[unit][output], Column::new(kind))
+                }
+                slot => steps::column(slot, kind, columns, &[], rows).into_owned(),
+            })
+            .collect()
+    }
+}
