@@ -1,12 +1,22 @@
 //! What a recipe says. This module reads and checks the text; it knows nothing of how a step is computed: the
 //! operators hand it their [`spec`]ifications.
 
-pub mod check;
-pub mod parse;
+mod check;
+mod keys;
+mod parse;
+pub mod pattern;
 pub mod plan;
+mod report;
 pub mod schema;
+mod shape;
+mod span;
 pub mod spec;
+mod steps;
+#[cfg(test)]
+mod tests;
+mod yaml;
 
+pub use parse::read;
 pub use plan::{Origin, Plan, PlanColumn, plan};
 
 use serde::Serialize;
@@ -164,6 +174,27 @@ pub enum Role {
     EventTime,
     /// What a model learns; never present when serving.
     Label,
+}
+
+impl Role {
+    /// The word that a recipe uses.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Role::Id => "id",
+            Role::Entity => "entity",
+            Role::EventTime => "event_time",
+            Role::Label => "label",
+        }
+    }
+
+    /// The types that a field with this role may have.
+    pub const fn types(self) -> &'static [Type] {
+        match self {
+            Role::Id | Role::Entity => &[Type::String, Type::Long],
+            Role::EventTime => &[Type::Timestamp],
+            Role::Label => &[Type::Long, Type::Double, Type::Bool, Type::String],
+        }
+    }
 }
 
 /// A field of an event.

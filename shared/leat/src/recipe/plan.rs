@@ -69,6 +69,7 @@ pub fn plan(recipe: &Recipe, rules: Option<&str>) -> Result<Plan, Vec<Diagnostic
     if !errors.is_empty() {
         return Err(errors);
     }
+    let derives: Vec<Program> = derives.into_iter().flatten().collect();
     let state_plan = state_plan(recipe, rules, &columns, &derives);
     for window in &recipe.windows {
         columns.extend(window.columns().into_iter().map(|(name, kind)| PlanColumn {
@@ -92,12 +93,12 @@ pub(super) fn fields(recipe: &Recipe) -> Vec<PlanColumn> {
 }
 
 /// Compiles the derived columns over the fields in `columns` and adds them, one by one, so that each reads only what
-/// stands before it.
+/// stands before it. A program is none where there was an error.
 pub(super) fn compile_derives(
     recipe: &Recipe,
     columns: &mut Vec<PlanColumn>,
     errors: &mut Vec<Diagnostic>,
-) -> Vec<Program> {
+) -> Vec<Option<Program>> {
     let mut programs = Vec::new();
     for derive in &recipe.derive {
         let known: Vec<_> = columns.iter().map(|c| (c.name.clone(), c.kind)).collect();
@@ -114,12 +115,13 @@ pub(super) fn compile_derives(
                     }
                 }
                 let kind = program.kind();
-                programs.push(program);
+                programs.push(Some(program));
                 kind
             }
             Err(e) => {
                 let reads = "it reads fields and the derived columns before it";
                 error(e.offset, e.message, e.hint.or_else(|| Some(reads.into())));
+                programs.push(None);
                 Type::Double
             }
         };
