@@ -31,12 +31,13 @@ impl FromStr for KeySource {
 }
 
 impl KeySource {
-    /// The secret's bytes. Blanks and line ends after a textual secret are not a part of it.
+    /// The secret's bytes, exactly as they were stored: every reader of a secret makes the same keys of it, so none
+    /// may take a line end off.
     pub async fn read(&self, aws: &Aws) -> Result<Vec<u8>, Failure> {
-        let mut secret = match self {
+        match self {
             KeySource::File(path) => std::fs::read(path).map_err(|why| {
                 Failure::Config(format!("the key file {} cannot be read: {why}", path.display()))
-            })?,
+            }),
             KeySource::Secret(name) => {
                 let client = aws_sdk_secretsmanager::Client::new(aws.config().await);
                 let value = client
@@ -46,16 +47,12 @@ impl KeySource {
                     .await
                     .map_err(|why| from_sdk(&format!("reading the secret {name}"), &why))?;
                 match (value.secret_string, value.secret_binary) {
-                    (Some(text), _) => text.into_bytes(),
-                    (None, Some(bytes)) => bytes.into_inner(),
-                    (None, None) => {
-                        return Err(Failure::Config(format!("the secret {name} has no value")));
-                    }
+                    (Some(text), _) => Ok(text.into_bytes()),
+                    (None, Some(bytes)) => Ok(bytes.into_inner()),
+                    (None, None) => Err(Failure::Config(format!("the secret {name} has no value"))),
                 }
             }
-        };
-        secret.truncate(secret.trim_ascii_end().len());
-        Ok(secret)
+        }
     }
 }
 

@@ -1,1 +1,16 @@
-//! leat-lake
+//! The lake: objects by URL, Parquet, manifests, published units, quarantine.
+//!
+//! A URL says where something lies, here as everywhere: `s3://bucket/prefix/`, `file:path` (relative or absolute),
+//! `memory:name/prefix/` (gone with the process). Functions, the command line and tests differ only in URLs.
+
+mod error;
+mod folder;
+mod lake;
+pub mod manifest;
+pub mod parquet;
+pub mod quarantine;
+pub mod units;
+
+pub use error::LakeError;
+pub use folder::{Folder, Object, Put};
+pub use lake::Lake;
