@@ -4,9 +4,9 @@ The overlay moves bytes and time. It never computes a feature, a verdict, a scor
 Every hook is checked when it is set, so that a new MiniStack fails at start and not by silence.
 """
 
-from . import firehose, glue, hooks, kinesis_mapping, sagemaker
+from . import firehose, glue, hooks, iam, kinesis_mapping, sagemaker
 
-PARTS = (glue, kinesis_mapping, firehose, sagemaker)
+PARTS = (iam, glue, kinesis_mapping, firehose, sagemaker)
 
 
 def install() -> None:

@@ -36,9 +36,11 @@ USES = {
         "_start_job_run",
         "_get_job_runs",
         "_batch_stop_job_run",
+        "_create_security_configuration",
+        "_delete_security_configuration",
     ),
     "ministack.services.eventbridge": ("_put_events",),
-    "ministack.services.cloudformation.provisioners": ("_GLUE_JOB_DEFAULTS",),
+    "ministack.services.cloudformation.provisioners": ("_GLUE_JOB_DEFAULTS", "_RESOURCE_HANDLERS"),
 }
 LIVE = ("STARTING", "RUNNING", "STOPPING")
 ONE_AT_A_TIME = {"MaxConcurrentRuns": 1}
@@ -57,6 +59,18 @@ def install() -> None:
     hooks.replace(ministack, "_batch_stop_job_run", batch_stop_job_run)
     # CloudFormation copies the properties named here; MiniStack leaves this one out.
     provisioners._GLUE_JOB_DEFAULTS["ExecutionProperty"] = ONE_AT_A_TIME
+    provisioners._RESOURCE_HANDLERS["AWS::Glue::SecurityConfiguration"] = {
+        "create": _create_security,
+        "delete": lambda name, _: ministack._delete_security_configuration({"Name": name}),
+    }
+
+
+def _create_security(_logical_id, properties, _stack):
+    """CloudFormation knows the resource; MiniStack has only its calls."""
+    status, _, body = ministack._create_security_configuration(properties)
+    if status != 200:
+        raise ValueError(body)
+    return properties["Name"], {}
 
 
 # Calls
