@@ -1,1 +1,481 @@
-//! engine
+//! The one pipeline: decode → check → protect → derive → windows → features. Every path calls this and nothing else,
+//! so that there is one answer: the stream function, the Firehose transform, the wheel in Spark, the command line.
+//!
+//! Stages stand alone where a path ends earlier: Firehose and `cleanse` stop after [`Engine::check`]; the stream
+//! function goes on with [`Engine::intake`], its own stored windows, and [`Features`](crate::features::Features);
+//! batch replays with [`Replay`].
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use crate::column::{Column, Type, Value};
+use crate::decode::{self, Batch, Decoder, Limits, Piece, RawRecord};
+use crate::diagnostic::Diagnostic;
+use crate::features;
+use crate::number;
+use crate::protect::{self, Keys, MissingKeys};
+use crate::quality::{self, RowRules, Ruleset};
+use crate::recipe::plan::{Plan, plan};
+use crate::recipe::{Recipe, Role};
+use crate::record::{Coordinates, Reason, Reject, Row, Verdict};
+use crate::timestamp;
+use crate::windows::{Applied, EntityState, Windows};
+
+/// A file that a person wrote: its name, for messages, and its text.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    /// The name.
+    pub file: &'a str,
+    /// The text.
+    pub text: &'a str,
+}
+
+/// Reads a recipe's text, checked as far as the text alone allows. Its `quality` names the ruleset's file, which
+/// [`Engine::new`] wants.
+pub fn read(recipe: Source<'_>) -> Result<Recipe, Vec<Diagnostic>> {
+    crate::recipe::read(recipe.file, recipe.text, &features::specs())
+}
+
+/// A recipe with its ruleset, checked and ready to run.
+#[derive(Debug)]
+pub struct Engine {
+    recipe: Recipe,
+    plan: Plan,
+    ruleset: Option<Ruleset>,
+    rules: Option<RowRules>,
+    decoder: Decoder,
+    windows: Windows,
+    keys: Option<Keys>,
+    hash: String,
+}
+
+/// Records after decode, check and protect.
+#[derive(Debug, Default)]
+pub struct Checked {
+    /// All rows that could be decoded, protected. A row that failed a rule says so in its verdict.
+    pub batch: Batch,
+    /// For each row the record, by index, that it came from.
+    pub origins: Vec<usize>,
+    /// What could not be decoded.
+    pub rejects: Vec<Reject>,
+}
+
+/// Records that are ready for windows and features.
+#[derive(Debug, Default)]
+pub struct Intake {
+    /// The rows that every rule let pass, with fields and derived columns; window columns are null.
+    pub batch: Batch,
+    /// For each row the record, by index, that it came from.
+    pub origins: Vec<usize>,
+    /// What could not be decoded, and what a rule refused.
+    pub rejects: Vec<Reject>,
+}
+
+/// The rule that a row fails whose event time is too far ahead of its arrival, as it stands in a verdict.
+pub const AHEAD: &str = "max_ahead";
+
+impl Engine {
+    /// Checks `recipe` with `rules` as a whole: types, names, reachability, expressions, row rules. All errors at once.
+    /// `keys` may be left out where nothing is read from data, and where the recipe tokenizes nothing.
+    pub fn new(
+        recipe: Recipe,
+        rules: Option<Source<'_>>,
+        keys: Option<Keys>,
+    ) -> Result<Engine, Vec<Diagnostic>> {
+        let ruleset = rules.map(|rules| quality::parse(rules.file, rules.text)).transpose()?;
+        let fields: Vec<(String, Type)> =
+            recipe.schema.fields.iter().map(|f| (f.name.clone(), recipe.kind(f))).collect();
+        let rules = ruleset.as_ref().map(|ruleset| RowRules::compile(ruleset, &fields)).transpose();
+        let mut errors = Vec::new();
+        let rules = rules.unwrap_or_else(|more| {
+            errors.extend(more);
+            None
+        });
+        let quarantining = rules.as_ref().map(|rules| rules.texts().join("\n"));
+        let plan = match plan(&recipe, quarantining.as_deref()) {
+            Ok(plan) => plan,
+            Err(more) => {
+                errors.extend(more);
+                return Err(errors);
+            }
+        };
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let decoder = Decoder::new(&recipe, keys.clone(), Limits::default());
+        let windows = Windows::new(&recipe, &plan.columns);
+        let hash = recipe.hash(ruleset.as_ref().map(ToString::to_string).as_deref());
+        Ok(Engine { recipe, plan, ruleset, rules, decoder, windows, keys, hash })
+    }
+
+    /// The recipe.
+    pub fn recipe(&self) -> &Recipe {
+        &self.recipe
+    }
+
+    /// What the recipe comes to.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The ruleset, with data-set rules and row rules.
+    pub fn ruleset(&self) -> Option<&Ruleset> {
+        self.ruleset.as_ref()
+    }
+
+    /// The rules that judge a row by itself.
+    pub fn rules(&self) -> Option<&RowRules> {
+        self.rules.as_ref()
+    }
+
+    /// The way from lines to rows.
+    pub fn decoder(&self) -> &Decoder {
+        &self.decoder
+    }
+
+    /// The windows.
+    pub fn windows(&self) -> &Windows {
+        &self.windows
+    }
+
+    /// The recipe's hash with its ruleset's: 64 hexadecimal digits.
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// The keys, if there are any.
+    pub fn keys(&self) -> Option<&Keys> {
+        self.keys.as_ref()
+    }
+
+    /// Errs if the recipe tokenizes and the engine was given no keys: asked at start, not at the first record.
+    pub fn ready(&self) -> Result<(), MissingKeys> {
+        if protect::needs_keys(&self.recipe) && self.keys.is_none() {
+            return Err(MissingKeys);
+        }
+        Ok(())
+    }
+
+    /// Decodes, checks and protects `records`: as far as Firehose and `cleanse` go. No row is left out by a rule.
+    pub fn check(&self, records: &[RawRecord<'_>]) -> Result<Checked, MissingKeys> {
+        let mut checked = Checked { batch: self.decoder.batch(), ..Checked::default() };
+        for (index, record) in records.iter().enumerate() {
+            self.decoder.record(record, &mut checked.batch, &mut checked.rejects);
+            checked.origins.resize(checked.batch.len(), index);
+        }
+        self.judge(&mut checked.batch)?;
+        Ok(checked)
+    }
+
+    /// Checks and protects rows that were decoded: each gets a verdict, and what is personal is protected. The verdict
+    /// of a landed line stands if this ruleset gave it; else the row is judged anew.
+    pub fn judge(&self, batch: &mut Batch) -> Result<(), MissingKeys> {
+        self.ready()?;
+        let hash = self.rules.as_ref().map_or("", RowRules::hash);
+        let failed = match &self.rules {
+            Some(rules) => rules.judge(&batch.columns, &batch.rows),
+            None => vec![Vec::new(); batch.len()],
+        };
+        let times = self.recipe.schema.role(Role::EventTime).map(|slot| &batch.columns[slot]);
+        for (at, (row, failed)) in batch.rows.iter_mut().zip(failed).enumerate() {
+            if row.verdict.as_ref().is_some_and(|verdict| verdict.rules == hash) {
+                continue;
+            }
+            let texts = self.rules.as_ref().map_or(&[][..], RowRules::texts);
+            let mut failed: Vec<String> = failed.iter().map(|&rule| texts[rule].clone()).collect();
+            let time = times.and_then(|column| column.timestamp(at));
+            let (arrival, bound) = (row.coordinates.arrival, self.recipe.schema.max_ahead);
+            if time.is_some_and(|time| decode::ahead(time, arrival, bound).is_some()) {
+                failed.push(AHEAD.to_owned());
+            }
+            row.verdict = Some(Verdict { rules: hash.to_owned(), failed });
+        }
+        protect::protect(batch, &self.recipe, self.keys.as_ref())
+    }
+
+    /// Decodes, checks, protects and derives `records`: ready for windows. What a rule refuses is a reject with the
+    /// line as it came.
+    pub fn intake(&self, records: &[RawRecord<'_>]) -> Result<Intake, MissingKeys> {
+        let Checked { batch, origins, mut rejects } = self.check(records)?;
+        let (good, refused): (Vec<usize>, Vec<usize>) =
+            (0..batch.len()).partition(|&row| !fails(&batch.rows[row]));
+        for row in refused {
+            let line = self.line(&records[origins[row]], &batch.rows[row].coordinates);
+            rejects.push(reject(&batch.rows[row], line));
+        }
+        let origins = good.iter().map(|&row| origins[row]).collect();
+        let mut batch = if good.len() == batch.len() { batch } else { batch.gather(&good) };
+        self.derive(&mut batch);
+        Ok(Intake { batch, origins, rejects })
+    }
+
+    /// Checks, protects and derives rows that were decoded from a file: ready for windows. The rejects' payload is
+    /// empty: the file is still there.
+    pub fn admit(&self, mut batch: Batch) -> Result<(Batch, Vec<Reject>), MissingKeys> {
+        self.judge(&mut batch)?;
+        let (good, refused): (Vec<usize>, Vec<usize>) =
+            (0..batch.len()).partition(|&row| !fails(&batch.rows[row]));
+        let rejects = refused.iter().map(|&row| reject(&batch.rows[row], Vec::new())).collect();
+        let mut batch = if refused.is_empty() { batch } else { batch.gather(&good) };
+        self.derive(&mut batch);
+        Ok((batch, rejects))
+    }
+
+    /// Appends derived columns, and window columns of nulls. Rows that were checked before, such as cleansed ones, enter
+    /// here.
+    pub fn derive(&self, batch: &mut Batch) {
+        let rows = batch.len();
+        batch.columns.truncate(self.recipe.schema.fields.len());
+        for program in &self.plan.derives {
+            let column = program.evaluate(&batch.columns, rows);
+            batch.columns.push(column);
+        }
+        for column in &self.plan.columns[batch.columns.len()..] {
+            batch.columns.push(Column::nulls(column.kind, rows));
+        }
+    }
+
+    /// The entity of a row, a number in its one printed form; empty past the end.
+    pub fn entity<'b>(&self, batch: &'b Batch, row: usize) -> Cow<'b, str> {
+        self.text_of(Role::Entity, batch, row).unwrap_or_default()
+    }
+
+    /// The id of a row, likewise; none where the schema has no `role: id`.
+    pub fn id<'b>(&self, batch: &'b Batch, row: usize) -> Option<Cow<'b, str>> {
+        self.text_of(Role::Id, batch, row)
+    }
+
+    /// The event time of a row, in microseconds. Decode refuses an event without one.
+    pub fn event_time(&self, batch: &Batch, row: usize) -> i64 {
+        let slot = self.recipe.schema.role(Role::EventTime);
+        slot.and_then(|slot| batch.columns.get(slot)?.timestamp(row)).unwrap_or_default()
+    }
+
+    fn text_of<'b>(&self, role: Role, batch: &'b Batch, row: usize) -> Option<Cow<'b, str>> {
+        match batch.columns.get(self.recipe.schema.role(role)?)?.get(row) {
+            Value::String(text) => Some(Cow::Borrowed(text)),
+            Value::Long(x) => Some(Cow::Owned(x.to_string())),
+            Value::Double(x) => Some(Cow::Owned(number::to_text(x))),
+            Value::Bool(x) => Some(Cow::Owned(x.to_string())),
+            Value::Timestamp(x) => Some(Cow::Owned(timestamp::to_text(x))),
+            Value::Null => None,
+        }
+    }
+
+    /// The line that a row came from, found again in its record.
+    fn line(&self, record: &RawRecord<'_>, coordinates: &Coordinates) -> Vec<u8> {
+        let mut found = Vec::new();
+        decode::expand(record, &self.decoder.limits, &mut |at, piece| {
+            if let (Piece::Line(line), true) = (piece, at.position == coordinates.position) {
+                found = line.to_vec();
+            }
+        });
+        found
+    }
+}
+
+/// True if a rule said no.
+pub fn fails(row: &Row) -> bool {
+    row.verdict.as_ref().is_some_and(|verdict| !verdict.failed.is_empty())
+}
+
+/// The reject of a row that a rule refused.
+pub fn reject(row: &Row, payload: Vec<u8>) -> Reject {
+    let failed = row.verdict.as_ref().map_or(&[][..], |verdict| &verdict.failed);
+    let reason = Reason {
+        rule: failed.first().cloned().unwrap_or_default(),
+        message: match failed {
+            [_] => "the row fails this rule".to_owned(),
+            _ => format!("the row fails {} rules: {}", failed.len(), failed.join("; ")),
+        },
+    };
+    Reject { coordinates: row.coordinates.clone(), reason, payload }
+}
+
+/// In which order a replay goes, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// That of the stream: sequence, sub-sequence, line. The answer equals the stream's.
+    Stream,
+    /// By event time, then identity: rows without coordinates of a stream. Deterministic, not the stream's.
+    EventTime,
+    /// Rows without coordinates by event time first, then the stream's: a history that seeded the windows before it.
+    HistoryThenStream,
+}
+
+/// The order in which `batch` is replayed. Sequence numbers rise from a parent shard to its children, so their order is
+/// that of the lineage.
+pub fn order(engine: &Engine, batch: &Batch) -> (Vec<usize>, Order) {
+    let mut rows: Vec<usize> = (0..batch.len()).collect();
+    let time = engine.recipe.schema.role(Role::EventTime).map(|slot| &batch.columns[slot]);
+    let of_stream = |row: usize| !batch.rows[row].coordinates.shard.is_empty();
+    rows.sort_by(|&a, &b| {
+        let (x, y) = (&batch.rows[a], &batch.rows[b]);
+        of_stream(a).cmp(&of_stream(b)).then_with(|| {
+            if of_stream(a) {
+                (&x.coordinates.position, &x.coordinates.shard)
+                    .cmp(&(&y.coordinates.position, &y.coordinates.shard))
+            } else {
+                let at = |row| time.and_then(|column| column.timestamp(row));
+                let place =
+                    |row: &Row| (row.coordinates.source.clone(), row.coordinates.position.clone());
+                (at(a), x.identity).cmp(&(at(b), y.identity)).then_with(|| place(x).cmp(&place(y)))
+            }
+        })
+    });
+    let streamed = rows.iter().filter(|&&row| of_stream(row)).count();
+    let order = match streamed {
+        0 if !rows.is_empty() => Order::EventTime,
+        n if n == rows.len() => Order::Stream,
+        _ => Order::HistoryThenStream,
+    };
+    (rows, order)
+}
+
+/// Replays events through the windows, with every entity's state in memory.
+#[derive(Debug)]
+pub struct Replay<'e> {
+    engine: &'e Engine,
+    states: HashMap<Box<str>, EntityState>,
+}
+
+/// What became of the rows of a batch that was replayed.
+#[derive(Clone, Debug, Default)]
+pub struct Replayed {
+    /// The rows whose identity had been applied before: each counts as already applied, and has no features.
+    pub repeats: Vec<usize>,
+    /// Which rows came too late for at least one window.
+    pub late: Vec<bool>,
+}
+
+impl<'e> Replay<'e> {
+    /// No entity has a past.
+    pub fn new(engine: &'e Engine) -> Self {
+        Replay { engine, states: HashMap::new() }
+    }
+
+    /// Takes the rows of `batch`, in its order, into the states, and fills its window columns.
+    pub fn apply(&mut self, batch: &mut Batch) -> Replayed {
+        let mut replayed = Replayed { repeats: Vec::new(), late: vec![false; batch.len()] };
+        let mut values = vec![None; batch.len()];
+        for row in 0..batch.len() {
+            let entity = self.engine.entity(batch, row);
+            let state = match self.states.get_mut(&*entity) {
+                Some(state) => state,
+                None => self.states.entry(entity.into()).or_default(),
+            };
+            let identity = batch.rows[row].identity;
+            match self.engine.windows.apply(state, &batch.columns, row, identity) {
+                Applied::New { values: new, late, .. } => {
+                    values[row] = Some(new);
+                    replayed.late[row] = late;
+                }
+                Applied::Repeat => replayed.repeats.push(row),
+            }
+        }
+        self.engine.windows.fill(&mut batch.columns, &values);
+        replayed
+    }
+
+    /// The state of every entity that had an event.
+    pub fn into_states(self) -> HashMap<Box<str>, EntityState> {
+        self.states
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::features::{Features, Fit, FittedState};
+    use crate::record::{Position, Sequence};
+
+    const RECIPE: &str = include_str!("../../../recipes/card-transactions/recipe.yaml");
+    const RULES: &str = include_str!("../../../recipes/card-transactions/quality.dqdl");
+
+    fn engine() -> Engine {
+        let recipe = read(Source { file: "recipe.yaml", text: RECIPE }).unwrap();
+        let keys = Keys::from_secret(&[7; 32]).unwrap();
+        let rules = Source { file: "quality.dqdl", text: RULES };
+        Engine::new(recipe, Some(rules), Some(keys)).unwrap()
+    }
+
+    fn coordinates(n: u64) -> Coordinates {
+        Coordinates {
+            source: "events".into(),
+            shard: "shardId-0".into(),
+            position: Position { sequence: Sequence::new(&n.to_string()), sub: 0, line: 0 },
+            arrival: Some(1_767_229_200_000), // 2026-01-01T01:00:00Z
+        }
+    }
+
+    fn event(id: &str, time: &str, amount: &str) -> String {
+        format!(
+            r#"{{"transaction_id":"{id}","customer_id":"c-1","event_time":"{time}","card_number":"4111111111111111","amount":{amount},"customer_age":40,"channel":"web","merchant_id":"m-1","merchant_category":"food","country":"HK"}}"#
+        )
+    }
+
+    #[test]
+    fn an_event_goes_through_every_stage() {
+        let engine = engine();
+        let lines = [
+            event("t-1", "2026-01-01T00:00:00Z", "10"),
+            event("t-2", "2026-01-01T00:10:00Z", "30"),
+            event("t-1", "2026-01-01T00:00:00Z", "10"), // a producer's retry
+            event("t-3", "2026-01-01T09:00:00Z", "1"),  // ahead of its arrival
+            event("t-4", "2026-01-01T00:20:00Z", "-1"), // against a rule
+            "{".to_owned(),
+        ];
+        let records: Vec<RawRecord> = lines
+            .iter()
+            .zip(1..)
+            .map(|(line, n)| RawRecord {
+                coordinates: coordinates(n),
+                data: line.as_bytes(),
+                landed: false,
+            })
+            .collect();
+        let Intake { mut batch, rejects, .. } = engine.intake(&records).unwrap();
+        let rules: Vec<&str> = rejects.iter().map(|reject| &*reject.reason.rule).collect();
+        assert_eq!(rejects.len(), 3, "{rules:?}");
+        assert!(rules.contains(&AHEAD) && rules.contains(&"decode"), "{rules:?}");
+        let refused = rejects.iter().find(|reject| reject.reason.rule.contains("amount")).unwrap();
+        assert_eq!(refused.payload, lines[4].as_bytes(), "quarantine gets the line as it came");
+        let card = engine.plan().slot("card_number").unwrap();
+        assert!(batch.columns[card].text(0).unwrap().starts_with("t1_"));
+
+        let replayed = Replay::new(&engine).apply(&mut batch);
+        assert_eq!(replayed.repeats, [2]);
+        let sum = engine.plan().slot("amount_sum_1h").unwrap();
+        assert_eq!(batch.columns[sum].number(1), Some(40.0));
+
+        let mut so_far = vec![None; engine.recipe().features.len()];
+        for level in 1..=engine.plan().passes() {
+            let mut fit = Fit::new(engine.recipe(), engine.plan(), level, &so_far).unwrap();
+            fit.update(&batch.columns, 2);
+            so_far = fit.finish().unwrap();
+        }
+        let (recipe, plan) = (engine.recipe(), engine.plan());
+        let state = FittedState::new(recipe, plan, engine.hash(), 2, &so_far).unwrap();
+        let features = Features::bind(recipe, plan, &state).unwrap();
+        let columns = features.apply(&batch.columns, batch.len());
+        assert_eq!(columns.len(), features.names().len());
+        assert!(features.names().iter().any(|name| name == "session_count"));
+    }
+
+    #[test]
+    fn a_landed_verdict_stands() {
+        let engine = engine();
+        let line = event("t-1", "2026-01-01T00:00:00Z", "-1");
+        let raw = RawRecord { coordinates: coordinates(1), data: line.as_bytes(), landed: false };
+        let checked = engine.check(&[raw]).unwrap();
+        assert!(fails(&checked.batch.rows[0]));
+        let mut landed = Vec::new();
+        let keys = engine.keys().unwrap();
+        crate::encode::landed::line(engine.recipe(), &checked.batch, 0, keys, &mut landed);
+        let elsewhere =
+            Coordinates { source: "s3://lake/x".into(), shard: "".into(), ..coordinates(0) };
+        let again = RawRecord { coordinates: elsewhere, data: &landed, landed: true };
+        let again = engine.check(&[again]).unwrap();
+        assert_eq!(again.batch, checked.batch, "protected once, judged once, with its coordinates");
+    }
+}

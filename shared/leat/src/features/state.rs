@@ -26,6 +26,8 @@ pub struct FittedState {
     pub recipe: String,
     /// The hash of the recipe and its ruleset.
     pub recipe_hash: String,
+    /// The state plan of the recipe: whose windows the fit saw. See [`Plan::state_plan`].
+    pub state_plan: String,
     /// The hash of this state.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub hash: String,
@@ -175,6 +177,7 @@ impl FittedState {
             leat: FORM,
             recipe: recipe.name.clone(),
             recipe_hash: recipe_hash.to_owned(),
+            state_plan: plan.state_plan.clone(),
             hash: String::new(),
             mode: Mode::Serve,
             rows,
