@@ -357,20 +357,22 @@ impl<'e> Replay<'e> {
     /// Takes the rows of `batch`, in its order, into the states, and fills its window columns.
     pub fn apply(&mut self, batch: &mut Batch) -> Replayed {
         let mut replayed = Replayed { repeats: Vec::new(), late: vec![false; batch.len()] };
-        let mut values = vec![None; batch.len()];
-        for row in 0..batch.len() {
+        let mut values = Vec::with_capacity(batch.len());
+        for (row, meta) in batch.rows.iter().enumerate() {
             let entity = self.engine.entity(batch, row);
             let state = match self.states.get_mut(&*entity) {
                 Some(state) => state,
                 None => self.states.entry(entity.into()).or_default(),
             };
-            let identity = batch.rows[row].identity;
-            match self.engine.windows.apply(state, &batch.columns, row, identity) {
+            match self.engine.windows.apply(state, &batch.columns, row, meta.identity) {
                 Applied::New { values: new, late, .. } => {
-                    values[row] = Some(new);
+                    values.push(Some(new));
                     replayed.late[row] = late;
                 }
-                Applied::Repeat => replayed.repeats.push(row),
+                Applied::Repeat => {
+                    values.push(None);
+                    replayed.repeats.push(row);
+                }
             }
         }
         self.engine.windows.fill(&mut batch.columns, &values);

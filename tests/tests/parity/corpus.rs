@@ -3,7 +3,6 @@
 use std::io::Write;
 use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
 
 use leat::protect::Keys;
 use leat::record::{Coordinates, Position, Row, Sequence};
@@ -90,7 +89,10 @@ fn oddity(line: &[u8], n: usize, dice: &mut Dice) -> Option<Vec<u8>> {
         // Hours only: enough to be late, and easily read.
         let hour: i32 = time.get(11..13)?.parse().ok()?;
         let moved = (hour - hours).rem_euclid(24);
-        object.insert("event_time".into(), format!("{}{moved:02}{}", &time[..11], &time[13..]).into());
+        object.insert(
+            "event_time".into(),
+            format!("{}{moved:02}{}", &time[..11], &time[13..]).into(),
+        );
         Some(())
     };
     match kind {
@@ -240,9 +242,4 @@ fn aggregate(users: &[Vec<u8>]) -> Vec<u8> {
     out.extend_from_slice(&message);
     out.extend_from_slice(&Md5::digest(&message));
     out
-}
-
-/// The coordinates' source, shared.
-pub fn stream() -> Arc<str> {
-    STREAM.into()
 }

@@ -3,6 +3,8 @@
 //! Each path is made by the built artefacts, each in its own process. A missing event or one differing bit is red.
 //! The whole is done twice: as the processor is, and with its FMA and AVX2 switched off.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "all of this is a test")]
+
 mod corpus;
 mod paths;
 
@@ -48,10 +50,17 @@ fn show(name: &str, a: &Cells, b: &Cells) {
             return;
         }
     }
-    b.keys().filter(|id| !a.contains_key(*id)).take(5).for_each(|id| println!("  {name}: {id} is extra"));
+    b.keys()
+        .filter(|id| !a.contains_key(*id))
+        .take(5)
+        .for_each(|id| println!("  {name}: {id} is extra"));
 }
 
-fn run(folder: &Path, variables: Vec<(&'static str, &'static str)>, dice: u64) -> (Run, Vec<(&'static str, Cells)>) {
+fn run(
+    folder: &Path,
+    variables: Vec<(&'static str, &'static str)>,
+    dice: u64,
+) -> (Run, Vec<(&'static str, Cells)>) {
     std::fs::create_dir_all(folder.join("recipe")).unwrap();
     for file in ["recipe.yaml", "quality.dqdl"] {
         let from = artefacts::root().join("recipes/card-transactions").join(file);
@@ -102,7 +111,12 @@ fn every_path_gives_the_same_bits() {
     let corpus = corpus::make(&plain, &Keys::from_secret(SECRET.as_bytes()).unwrap());
     let mutant = path.lake(&corpus, true);
     let found = differences(reference, &mutant);
-    println!("  {:<44} {:>7} {:>9} {found:>12}\n", "mutant: one ulp in one amount", mutant.len(), mutant.len() * width);
+    println!(
+        "  {:<44} {:>7} {:>9} {found:>12}\n",
+        "mutant: one ulp in one amount",
+        mutant.len(),
+        mutant.len() * width
+    );
     assert!(found > 0, "one ulp in one path was not seen");
     assert_eq!(red, 0, "the paths differ");
 }

@@ -51,7 +51,14 @@ impl Run {
         let (recipe, data, state) =
             (self.recipe(), self.folder.join("corpus.jsonl"), self.folder.join("state.json"));
         self.leat(&[
-            "fit", text(&recipe), text(&data), "--landed", "--keys", &self.keys(), "--state", text(&state),
+            "fit",
+            text(&recipe),
+            text(&data),
+            "--landed",
+            "--keys",
+            &self.keys(),
+            "--state",
+            text(&state),
         ]);
     }
 
@@ -60,8 +67,16 @@ impl Run {
         let out = self.folder.join(name);
         let (recipe, state) = (self.recipe(), self.folder.join("state.json"));
         self.leat(&[
-            "transform", text(&recipe), text(data), "--landed", "--keys", &self.keys(), "--state", text(&state),
-            "--output", text(&out),
+            "transform",
+            text(&recipe),
+            text(data),
+            "--landed",
+            "--keys",
+            &self.keys(),
+            "--state",
+            text(&state),
+            "--output",
+            text(&out),
         ]);
         let mut cells = Cells::new();
         for row in rows(&out) {
@@ -80,7 +95,8 @@ impl Run {
         let folder = self.folder.join("stream");
         std::fs::create_dir_all(&folder).unwrap();
         let state: Value =
-            serde_json::from_slice(&std::fs::read(self.folder.join("state.json")).unwrap()).unwrap();
+            serde_json::from_slice(&std::fs::read(self.folder.join("state.json")).unwrap())
+                .unwrap();
         let serving = json!({
             "endpoint": null,
             "state": format!("file:{}", self.folder.join("state.json").display()),
@@ -112,12 +128,14 @@ impl Run {
             while next < records.len() {
                 let end = (next + 1 + dice.roll(120)).min(records.len());
                 // Now and then the stream goes back to what was delivered before.
-                let begin = if dice.roll(5) == 0 { next.saturating_sub(dice.roll(40)) } else { next };
+                let begin =
+                    if dice.roll(5) == 0 { next.saturating_sub(dice.roll(40)) } else { next };
                 let batch = &records[begin..end];
                 let answer = function.invoke(kinesis_event(batch).to_string().as_bytes()).unwrap();
                 let answer: Value = serde_json::from_slice(&answer).unwrap();
                 let failed = answer["batchItemFailures"][0]["itemIdentifier"].as_str();
-                let done = failed.and_then(|n| batch.iter().position(|record| record.sequence == n));
+                let done =
+                    failed.and_then(|n| batch.iter().position(|record| record.sequence == n));
                 next = match done {
                     Some(at) => begin + at,
                     None if dice.roll(6) == 0 => next, // the answer was lost: all of it comes again
@@ -190,7 +208,8 @@ impl Run {
             let end = (next + 1 + dice.roll(200)).min(records.len());
             let event = firehose_event(&records[next..end]);
             let answer: Value =
-                serde_json::from_slice(&function.invoke(event.to_string().as_bytes()).unwrap()).unwrap();
+                serde_json::from_slice(&function.invoke(event.to_string().as_bytes()).unwrap())
+                    .unwrap();
             let mut object = Vec::new();
             for record in answer["records"].as_array().unwrap() {
                 if record["result"] == "Ok" {
@@ -224,7 +243,14 @@ impl Run {
         let url = |path: &Path| format!("file:{}", path.display());
         let output = Command::new(artefacts::python().unwrap())
             .arg(artefacts::root().join("glue/cleanse.py"))
-            .args(["--JOB_NAME", "cleanse", "--leat-manifest", &url(&manifest), "--leat-claim", "parity"])
+            .args([
+                "--JOB_NAME",
+                "cleanse",
+                "--leat-manifest",
+                &url(&manifest),
+                "--leat-claim",
+                "parity",
+            ])
             .args(["--leat-recipe", &url(&self.recipe()), "--leat-keys", &self.keys()])
             .args(["--leat-cleansed", &format!("{}/", url(&folder.join("cleansed")))])
             .args(["--leat-quarantine", &format!("{}/", url(&folder.join("quarantine")))])
@@ -234,11 +260,7 @@ impl Run {
             .env("PYSPARK_PYTHON", artefacts::python().unwrap())
             .output()
             .unwrap();
-        assert!(
-            output.status.success(),
-            "cleanse.py: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        assert!(output.status.success(), "cleanse.py: {}", String::from_utf8_lossy(&output.stderr));
     }
 }
 
@@ -257,8 +279,8 @@ fn rows(path: &Path) -> Vec<BTreeMap<String, String>> {
 
 /// An object's members, each value as it was printed.
 fn flat(line: &[u8]) -> BTreeMap<String, String> {
-    let row: BTreeMap<String, Box<serde_json::value::RawValue>> =
-        serde_json::from_slice(line).unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(line)));
+    let row: BTreeMap<String, Box<serde_json::value::RawValue>> = serde_json::from_slice(line)
+        .unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(line)));
     row.into_iter().map(|(name, value)| (name, unquoted(value.get()))).collect()
 }
 
