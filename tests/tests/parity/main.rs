@@ -3,7 +3,12 @@
 //! Each path is made by the built artefacts, each in its own process. A missing event or one differing bit is red.
 //! The whole is done twice: as the processor is, and with its FMA and AVX2 switched off.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "all of this is a test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "all of this is a test"
+)]
 
 mod corpus;
 mod paths;
