@@ -21,7 +21,7 @@ use super::tree::{
     Comparison, Condition, Date, Number, Ruleset, Test, Text, TimeUnit, VariableValue,
 };
 use crate::column::{Type, Value};
-use crate::number;
+use crate::{number, timestamp};
 
 /// A condition ready for the values of one column.
 #[derive(Debug)]
@@ -165,9 +165,7 @@ fn matches(pattern: &Pattern, value: Value<'_>) -> bool {
         Value::Long(x) => pattern.matches(&x.to_string()),
         Value::Double(x) => pattern.matches(&number::to_text(x)),
         Value::Bool(x) => pattern.matches(if x { "true" } else { "false" }),
-        Value::Timestamp(x) => {
-            jiff::Timestamp::from_microsecond(x).is_ok_and(|t| pattern.matches(&t.to_string()))
-        }
+        Value::Timestamp(x) => pattern.matches(&timestamp::to_text(x)),
         Value::Null => false,
     }
 }
@@ -295,4 +293,201 @@ fn find_day(test: &Test<Day>, value: Value<'_>, now: Option<i64>) -> Finding {
         }
         Test::In { not, values } => values.iter().any(|y| day(y) == Some(x)) != *not,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tree::Rule;
+    use super::*;
+    use crate::column::Column;
+
+    /// 2026-03-01T00:30:00Z in milliseconds.
+    const NOW: i64 = 1_772_325_000_000;
+
+    fn find(condition: &str, column: &Column, now: Option<i64>) -> Vec<Finding> {
+        let text =
+            format!("v = \"a\" l = [\"a\", EMPTY] Rules = [ ColumnValues \"c\" {condition} ]");
+        let ruleset = crate::quality::parse("t", &text).unwrap();
+        let Rule::Single(single) = &ruleset.rules[0] else { panic!("{text}") };
+        let condition = single.condition.as_ref().unwrap();
+        let values = ColumnValues::new(&ruleset, condition, column.kind()).unwrap();
+        (0..column.len()).map(|row| values.find(column.get(row), now)).collect()
+    }
+
+    /// A row's finding a character: `+` passes, `-` fails, `0` null, `#` no number, `d` no date, `n` no now.
+    #[track_caller]
+    fn check(column: &Column, table: &[(&str, &str)]) {
+        for (condition, expected) in table {
+            let found: String = find(condition, column, Some(NOW))
+                .into_iter()
+                .map(|finding| match finding {
+                    Finding::Passes => '+',
+                    Finding::Fails => '-',
+                    Finding::Null => '0',
+                    Finding::NoNumber => '#',
+                    Finding::NoDate => 'd',
+                    Finding::NoNow => 'n',
+                })
+                .collect();
+            assert_eq!(found, *expected, "{condition}");
+        }
+    }
+
+    #[test]
+    fn numbers() {
+        let column = Column::doubles([Some(1.0), Some(2.5), Some(3.0), None]);
+        check(
+            &column,
+            &[
+                ("= 1", "+--0"),
+                ("!= 1", "-+++"),
+                ("> 1", "-++0"),
+                (">= 1", "+++0"),
+                ("< 3", "++-0"),
+                ("<= 2.5", "++-0"),
+                ("between 1 and 3", "-+-0"),
+                ("not between 1 and 3", "+-+0"),
+                ("in [1, 3]", "+-+0"),
+                ("not in [1, 3]", "-+-+"),
+                ("= NULL", "---+"),
+                ("!= NULL", "+++0"),
+                ("in [1, NULL]", "+--+"),
+                ("not in [1, NULL]", "-++0"),
+                ("in [NULL]", "---+"),
+                ("not in [NULL]", "+++0"),
+                ("> NULL", "---0"),
+                ("= \"1\"", "+--0"), // a text is read as the column's type
+                ("in [\"1.0\", \"x\", EMPTY]", "+--0"),
+                ("!= \"x\"", "++++"),
+                ("!= EMPTY", "+++0"),
+                ("matches \"[0-9]+\\.0\"", "+-+0"), // as it is printed
+                ("> \"2024-01-01\"", "ddd0"),
+            ],
+        );
+        let column = Column::longs([Some(1), Some(i64::MAX), None]);
+        check(
+            &column,
+            &[("= 1", "+-0"), ("in [9223372036854775807]", "-+0"), ("matches \"[0-9]\"", "+-0")],
+        );
+    }
+
+    #[test]
+    fn texts() {
+        let column = Column::strings([Some("a"), Some(""), Some(" \t"), Some("7"), None]);
+        check(
+            &column,
+            &[
+                ("= \"a\"", "+---0"),
+                ("!= \"a\"", "-++++"),
+                ("= EMPTY", "-+--0"),
+                ("!= EMPTY", "+-++0"), // null compares to it as null
+                ("= WHITESPACES_ONLY", "--+-0"),
+                ("!= WHITESPACES_ONLY", "++-+0"),
+                ("= \"\"", "-+--0"),
+                ("in [\"a\", NULL, EMPTY, WHITESPACES_ONLY]", "+++-+"),
+                ("not in [\"a\"]", "-++++"),
+                ("not in [\"a\", EMPTY]", "--++0"),
+                ("not in [\"a\", NULL]", "-+++0"),
+                ("not in [EMPTY, NULL]", "+-++0"),
+                ("in $l", "++--0"),
+                ("not in $l", "--++0"),
+                ("= $v", "+---0"),
+                ("in [$v, \"7\"]", "+--+0"),
+                ("matches \"[a-z]\"", "+---0"),
+                ("not matches \"[a-z]\"", "-+++0"),
+                ("matches \"\\\\s*\"", "-++-0"),
+                ("= 7", "###+0"), // a text counts by the number it spells
+                ("!= 7", "###-+"),
+                ("not in [8]", "###++"),
+                ("!= NULL", "++++0"),
+            ],
+        );
+    }
+
+    #[test]
+    fn dates_and_times() {
+        let texts = Column::strings([
+            Some("2026-02-28"),
+            Some("2026-03-01T23:59:59Z"),
+            Some("2026-03-01T00:30:00+01:00"), // February in UTC
+            Some("2026-02-30"),
+            None,
+        ]);
+        check(
+            &texts,
+            &[
+                ("> \"2026-02-28\"", "-+-d0"),
+                (">= \"2026-02-28\"", "+++d0"),
+                ("between \"2026-02-28\" and \"2026-03-02\"", "-+-d0"),
+                ("not between \"2026-02-28\" and \"2026-03-02\"", "+-+d0"),
+                ("= now()", "-+-d0"), // the day counts, not the time of day
+                ("!= now()", "+-+d+"),
+                ("< now()", "+-+d0"),
+                ("= (now() - 31 minutes)", "+-+d0"),
+                ("= (now() - 30 minutes)", "-+-d0"),
+                ("< (now() + 1 days)", "+++d0"),
+                ("< (now() - 1000000000000 days)", "---d0"),
+                ("in [now(), \"2026-02-28\"]", "+++d0"),
+                ("not in [now(), NULL]", "+-+d0"),
+                ("in [now(), NULL]", "-+-d+"),
+                ("= \"2026-02-28\"", "+---0"), // a text condition: as it is written
+            ],
+        );
+        let micros = |text: &str| match timestamp::parse(text) {
+            Some(micros) => Value::Timestamp(micros),
+            None => Value::Null,
+        };
+        let mut column = Column::new(Type::Timestamp);
+        column.push(micros("2026-02-28T23:59:59.999999Z"));
+        column.push(micros("2026-03-01T00:00:00Z"));
+        column.push(Value::Null);
+        check(
+            &column,
+            &[
+                ("> \"2026-02-28\"", "-+0"),
+                ("= now()", "-+0"),
+                ("= \"2026-02-28\"", "+-0"), // a date is a day of a timestamp
+                ("!= \"2026-02-28\"", "-++"),
+                ("in [\"2026-03-01T00:00:00Z\", \"x\"]", "-+0"),
+                ("in [\"2026-03-01 00:00:00\"]", "-+0"),
+                ("= 1", "##0"),
+                ("matches \".*T00:00:00Z\"", "-+0"),
+            ],
+        );
+    }
+
+    #[test]
+    fn booleans() {
+        let mut column = Column::new(Type::Bool);
+        [Value::Bool(true), Value::Bool(false), Value::Null]
+            .into_iter()
+            .for_each(|v| column.push(v));
+        check(
+            &column,
+            &[
+                ("= \"true\"", "+-0"),
+                ("= 1", "+-0"),
+                ("in [0, 1]", "++0"),
+                ("matches \"f.*\"", "-+0"),
+            ],
+        );
+    }
+
+    #[test]
+    fn now_must_be_known() {
+        let column = Column::strings([Some("2026-03-01"), Some("x"), None]);
+        let found = find("<= now()", &column, None);
+        assert_eq!(found, [Finding::NoNow, Finding::NoDate, Finding::Null]);
+        assert_eq!(find("<= \"2027-01-01\"", &column, None)[0], Finding::Passes);
+    }
+
+    #[test]
+    fn refusals() {
+        let text = "Rules = [ ColumnValues \"c\" > \"9:30 AM\" ]";
+        let ruleset = crate::quality::parse("t", text).unwrap();
+        let Rule::Single(single) = &ruleset.rules[0] else { panic!("{text}") };
+        let condition = single.condition.as_ref().unwrap();
+        let why = ColumnValues::new(&ruleset, condition, Type::String).unwrap_err();
+        assert_eq!(why, "the time of day \"9:30 AM\" is not evaluated yet");
+    }
 }

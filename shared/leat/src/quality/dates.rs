@@ -1,6 +1,6 @@
 //! Dates: literals, and the day on which a value lies. Date conditions compare days; the time of day is cut off.
 
-use jiff::civil;
+use crate::timestamp;
 
 const MICROSECONDS_A_DAY: i64 = 86_400_000_000;
 const MILLISECONDS_A_DAY: i64 = 86_400_000;
@@ -20,9 +20,7 @@ pub fn day_of_date(text: &str) -> Option<i64> {
     if !is_date_shaped(text) {
         return None;
     }
-    let date: civil::Date = text.parse().ok()?;
-    let seconds = date.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_second();
-    Some(seconds.div_euclid(86_400))
+    timestamp::parse(&format!("{text}T00:00:00Z")).map(day_of_micros)
 }
 
 /// The day of a text: `yyyy-MM-dd`, or a timestamp that begins so. One with an offset is taken to UTC.
@@ -40,14 +38,7 @@ pub fn day_of_text(text: &str) -> Option<i64> {
 /// The microsecond of a timestamp in text; UTC where it has no offset.
 pub fn micros_of_text(text: &str) -> Option<i64> {
     let text = text.trim_ascii();
-    let timestamp = match text.parse::<jiff::Timestamp>() {
-        Ok(timestamp) => timestamp,
-        Err(_) => {
-            let local: civil::DateTime = text.parse().ok()?;
-            local.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp()
-        }
-    };
-    Some(timestamp.as_microsecond())
+    timestamp::parse(text).or_else(|| timestamp::parse(&format!("{text}Z")))
 }
 
 /// The day of a timestamp in microseconds.
@@ -60,11 +51,11 @@ pub fn day_of_millis(millis: i64) -> i64 {
     millis.div_euclid(MILLISECONDS_A_DAY)
 }
 
-/// `yyyy-MM-dd` of a day; none outside of the calendar (years -9999 to 9999).
+/// `yyyy-MM-dd` of a day; none outside of the years 0000 to 9999.
 pub fn date_of_day(day: i64) -> Option<String> {
-    let seconds = day.checked_mul(86_400)?;
-    let timestamp = jiff::Timestamp::from_second(seconds).ok()?;
-    Some(timestamp.to_zoned(jiff::tz::TimeZone::UTC).date().to_string())
+    let micros = day.checked_mul(MICROSECONDS_A_DAY)?;
+    let within = (timestamp::MIN..=timestamp::MAX).contains(&micros);
+    within.then(|| timestamp::to_text(micros).chars().take(10).collect())
 }
 
 /// Whether `text` is `HH:mm` or `h:mm AM`.

@@ -4,9 +4,9 @@
 //! of a share. A row passes a composite if AND or OR of its parts' outcomes for this row does (DQDL's method ROW).
 //! `now()` is the record's arrival; a record without one fails the rule.
 
-use super::row_test::{Finding, Refusal, RowTest};
-use super::tree::{Composite, Joiner, Rule, Ruleset};
-use super::types::LooksAt;
+use super::evaluated::evaluated;
+use super::row_rule::{RowRule, diagnostic, is_row_rule};
+use super::tree::Ruleset;
 use crate::column::{Column, Type};
 use crate::diagnostic::Diagnostic;
 use crate::record::Row;
@@ -14,25 +14,10 @@ use crate::record::Row;
 /// The row rules of a ruleset, ready for rows.
 #[derive(Debug)]
 pub struct RowRules {
-    nodes: Vec<Node>,
+    rules: Vec<RowRule>,
     texts: Vec<String>,
     dataset_rules: Vec<String>,
     hash: String,
-}
-
-#[derive(Debug)]
-enum Node {
-    Test(RowTest),
-    All(Vec<Node>),
-    Any(Vec<Node>),
-}
-
-/// Whether a single record is enough for `rule`.
-pub fn is_row_rule(rule: &Rule) -> bool {
-    match rule {
-        Rule::Single(single) => single.kind.looks_at == LooksAt::Row && single.threshold.is_none(),
-        Rule::Composite(composite) => composite.parts.iter().all(is_row_rule),
-    }
 }
 
 impl RowRules {
@@ -42,30 +27,35 @@ impl RowRules {
         ruleset: &Ruleset,
         columns: &[(String, Type)],
     ) -> Result<RowRules, Vec<Diagnostic>> {
-        let mut errors = Vec::new();
+        let mut refusals = Vec::new();
         let mut rules = RowRules {
-            nodes: Vec::new(),
+            rules: Vec::new(),
             texts: Vec::new(),
             dataset_rules: Vec::new(),
             hash: ruleset.hash(),
         };
         for rule in &ruleset.rules {
+            // With the values of variables: what decides of a row stands in its rule's text.
+            let text = evaluated(ruleset, rule, None).to_string();
             if !is_row_rule(rule) {
-                rules.dataset_rules.push(rule.to_string());
-            } else if let Some(node) = node(ruleset, rule, columns, &mut errors) {
-                rules.nodes.push(node);
-                rules.texts.push(rule.to_string());
+                rules.dataset_rules.push(text);
+            } else if let Some(compiled) = RowRule::new(ruleset, rule, columns, &mut refusals) {
+                rules.rules.push(compiled);
+                rules.texts.push(text);
             }
         }
-        if errors.is_empty() { Ok(rules) } else { Err(errors) }
+        if refusals.is_empty() {
+            return Ok(rules);
+        }
+        Err(refusals.iter().map(|(rule, r)| diagnostic(ruleset, rule, r)).collect())
     }
 
     /// For each row the row rules that it fails, by index, ascending; empty for a good row.
     pub fn judge(&self, columns: &[Column], rows: &[Row]) -> Vec<Vec<usize>> {
         let failed = |(at, row): (usize, &Row)| {
             let now = row.coordinates.arrival;
-            (0..self.nodes.len())
-                .filter(|rule| !self.nodes[*rule].passes(columns, at, now))
+            (0..self.rules.len())
+                .filter(|rule| !self.rules[*rule].passes(columns, at, now))
                 .collect()
         };
         rows.iter().enumerate().map(failed).collect()
@@ -74,13 +64,13 @@ impl RowRules {
     /// Why row `at` fails the row rule `rule`, without any value; empty if it passes.
     pub fn reason(&self, rule: usize, columns: &[Column], at: usize, row: &Row) -> String {
         let mut reasons = Vec::new();
-        if let Some(node) = self.nodes.get(rule) {
-            node.reasons(columns, at, row.coordinates.arrival, &mut reasons);
+        if let Some(rule) = self.rules.get(rule) {
+            rule.reasons(columns, at, row.coordinates.arrival, &mut reasons);
         }
         reasons.join("; ")
     }
 
-    /// The row rules as canonical DQDL, by index.
+    /// The row rules as canonical DQDL, by index, with the values of their variables.
     pub fn texts(&self) -> &[String] {
         &self.texts
     }
@@ -96,69 +86,140 @@ impl RowRules {
     }
 }
 
-fn node(
-    ruleset: &Ruleset,
-    rule: &Rule,
-    columns: &[(String, Type)],
-    errors: &mut Vec<Diagnostic>,
-) -> Option<Node> {
-    match rule {
-        Rule::Single(single) => match RowTest::new(ruleset, single, columns) {
-            Ok(test) => Some(Node::Test(test)),
-            Err(refusal) => {
-                errors.push(diagnostic(ruleset, rule, &refusal));
-                None
-            }
-        },
-        Rule::Composite(Composite { joiner, parts, .. }) => {
-            // All parts, so that all their errors are found.
-            let parts: Vec<_> =
-                parts.iter().map(|part| node(ruleset, part, columns, errors)).collect();
-            let parts = parts.into_iter().collect::<Option<Vec<_>>>()?;
-            Some(match joiner {
-                Joiner::And => Node::All(parts),
-                Joiner::Or => Node::Any(parts),
-            })
-        }
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Coordinates, Position};
 
-/// A refusal of `rule` with its place and text.
-pub fn diagnostic(ruleset: &Ruleset, rule: &Rule, refusal: &Refusal) -> Diagnostic {
-    let place = rule.place();
-    Diagnostic {
-        file: ruleset.file.0.clone(),
-        line: place.line,
-        column: place.column,
-        message: format!("{} (rule `{rule}`)", refusal.message()),
-        hint: refusal.hint(),
+    fn columns() -> Vec<(String, Type)> {
+        [("a", Type::Double), ("b", Type::String), ("at", Type::Timestamp)]
+            .map(|(name, kind)| (name.to_owned(), kind))
+            .to_vec()
     }
-}
 
-impl Node {
-    fn passes(&self, columns: &[Column], row: usize, now: Option<i64>) -> bool {
-        match self {
-            Node::Test(test) => test.find(columns, row, now) == Finding::Passes,
-            Node::All(parts) => parts.iter().all(|part| part.passes(columns, row, now)),
-            Node::Any(parts) => parts.iter().any(|part| part.passes(columns, row, now)),
+    fn row(arrival: Option<i64>) -> Row {
+        let position = Position::default();
+        Row {
+            coordinates: Coordinates { source: "s".into(), shard: "".into(), position, arrival },
+            identity: 0,
+            verdict: None,
+            protected: Default::default(),
+            unknown: None,
         }
     }
 
-    fn reasons(&self, columns: &[Column], row: usize, now: Option<i64>, out: &mut Vec<String>) {
-        match self {
-            Node::Test(test) => {
-                let finding = test.find(columns, row, now);
-                if finding != Finding::Passes {
-                    out.push(format!("`{}`: {}", test.column, finding.reason()));
-                }
-            }
-            Node::All(parts) => {
-                parts.iter().for_each(|part| part.reasons(columns, row, now, out));
-            }
-            Node::Any(parts) => {
-                if !self.passes(columns, row, now) {
-                    parts.iter().for_each(|part| part.reasons(columns, row, now, out));
-                }
+    fn compile(rules: &str) -> Result<RowRules, Vec<Diagnostic>> {
+        let ruleset = crate::quality::parse("q.dqdl", &format!("Rules = [\n{rules}\n]")).unwrap();
+        RowRules::compile(&ruleset, &columns())
+    }
+
+    #[test]
+    fn row_rules_are_told_from_rules_about_the_data_set() {
+        let rules = compile(
+            "RowCount > 0, IsComplete \"a\", Mean \"a\" > 0,
+             ColumnValues \"a\" > 0 with threshold > 0.9,
+             (IsComplete \"a\") OR (RowCount > 0),
+             (IsComplete \"a\") OR (ColumnValues \"b\" = \"x\")",
+        )
+        .unwrap();
+        assert_eq!(
+            rules.texts(),
+            ["IsComplete \"a\"", "(IsComplete \"a\") OR (ColumnValues \"b\" = \"x\")"]
+        );
+        assert_eq!(rules.dataset_rules().len(), 4);
+        assert_eq!(rules.hash().len(), 64);
+    }
+
+    #[test]
+    fn a_text_says_what_a_variable_holds() {
+        let text = "l = [\"x\"] Rules = [ ColumnValues \"b\" in $l, ColumnValues \"at\" <= now() ]";
+        let ruleset = crate::quality::parse("q", text).unwrap();
+        let rules = RowRules::compile(&ruleset, &columns()).unwrap();
+        assert_eq!(
+            rules.texts(),
+            ["ColumnValues \"b\" in [\"x\"]", "ColumnValues \"at\" <= now()"]
+        );
+    }
+
+    #[test]
+    fn rows_are_judged_by_themselves() {
+        let rules = compile(
+            "IsComplete \"a\",
+             (ColumnValues \"a\" > 1) OR (ColumnValues \"a\" = NULL),
+             (ColumnValues \"a\" > 1 AND ColumnValues \"b\" = \"x\") OR IsComplete \"b\",
+             ColumnValues \"at\" <= now()",
+        )
+        .unwrap();
+        let day = 86_400_000_000;
+        let columns = [
+            Column::doubles([Some(2.0), None, Some(0.0), Some(2.0)]),
+            Column::strings([Some("x"), None, None, Some("x")]),
+            {
+                let mut at = Column::nulls(Type::Timestamp, 4);
+                (0..4).for_each(|row| at.set(row, crate::column::Value::Timestamp(day)));
+                at
+            },
+        ];
+        let rows =
+            [row(Some(86_400_000)), row(Some(86_399_999)), row(Some(172_800_000)), row(None)];
+        assert_eq!(rules.judge(&columns, &rows), [vec![], vec![0, 2, 3], vec![1, 2], vec![3]]);
+        let null = "Value: NULL does not meet the constraint requirement!";
+        let fails = "Value does not meet the constraint requirement!";
+        for (rule, at, reason) in [
+            (0, 1, format!("`a`: {null}")),
+            (1, 2, format!("`a`: {fails}; `a`: {fails}")),
+            (2, 1, format!("`a`: {null}; `b`: {null}; `b`: {null}")),
+            (3, 1, format!("`at`: {fails}")),
+            (3, 3, "`at`: the record has no arrival time, which `now()` stands for".to_owned()),
+            (0, 0, String::new()),
+            (1, 1, String::new()),
+            (99, 0, String::new()),
+        ] {
+            assert_eq!(rules.reason(rule, &columns, at, &rows[at]), reason, "{rule} {at}");
+        }
+        assert_eq!(rules.judge(&columns, &[]), Vec::<Vec<usize>>::new());
+        assert_eq!(rules.judge(&[], &rows[..1]), [vec![0, 2, 3]]); // no columns: all null
+    }
+
+    #[test]
+    fn what_cannot_be_judged_is_refused_with_its_place() {
+        let errors = compile(
+            "IsComplete \"A\",
+             ColumnLength \"b\" > 0,
+             ColumnValues \"a\" > 0 where \"b = 'x'\",
+             (ColumnExists \"a\" AND DataFreshness \"at\" <= 3 days),
+             ColumnValues \"b\" in [\"x\"] with ignoreCase = \"true\",
+             ColumnValues \"a\" > avg(last(3))",
+        )
+        .unwrap_err();
+        let texts: Vec<_> = errors.iter().map(Diagnostic::to_string).collect();
+        for (text, expected) in texts.iter().zip([
+            "q.dqdl:2:1: there is no column `A` (rule `IsComplete \"A\"`) (the nearest is `a`)",
+            "q.dqdl:3:14: the rule `ColumnLength` is not evaluated yet (rule `ColumnLength \"b\" > 0`)",
+            "q.dqdl:4:14: `where` of `ColumnValues` is not evaluated yet",
+            "q.dqdl:5:15: the rule `ColumnExists` is not evaluated yet",
+            "q.dqdl:5:36: the rule `DataFreshness` is not evaluated yet",
+            "q.dqdl:6:14: the tag `ignoreCase` of `ColumnValues` is not evaluated yet",
+            "q.dqdl:7:14: the function `avg` is not evaluated yet",
+        ]) {
+            assert!(text.starts_with(expected), "{text}");
+        }
+        assert_eq!(texts.len(), 7);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_reason_holds_no_value(value in "[A-Z]{8,12}") {
+            let rules = compile(
+                "ColumnValues \"b\" = \"x\", ColumnValues \"b\" > 3, ColumnValues \"b\" matches \"[0-9]\",
+                 ColumnValues \"b\" > \"2024-01-01\"",
+            ).unwrap();
+            let columns = [Column::doubles([None]), Column::strings([Some(value.as_str())]), Column::nulls(Type::Timestamp, 1)];
+            let row = row(None);
+            assert_eq!(rules.judge(&columns, std::slice::from_ref(&row)), [vec![0, 1, 2, 3]]);
+            for rule in 0..4 {
+                let reason = rules.reason(rule, &columns, 0, &row);
+                assert!(!reason.is_empty() && !reason.contains(&value), "{reason}");
             }
         }
     }

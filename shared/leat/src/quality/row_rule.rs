@@ -1,0 +1,96 @@
+//! A row rule ready for rows: one test, or AND and OR of such.
+
+use super::row_test::{Finding, Refusal, RowTest};
+use super::tree::{Composite, Joiner, Rule, Ruleset};
+use super::types::LooksAt;
+use crate::column::{Column, Type};
+use crate::diagnostic::Diagnostic;
+
+/// A row rule. A row passes a composite if AND or OR of its parts' outcomes for this row does.
+#[derive(Debug)]
+pub enum RowRule {
+    Test(RowTest),
+    All(Vec<RowRule>),
+    Any(Vec<RowRule>),
+}
+
+/// Whether a single record is enough for `rule`.
+pub fn is_row_rule(rule: &Rule) -> bool {
+    match rule {
+        Rule::Single(single) => single.kind.looks_at == LooksAt::Row && single.threshold.is_none(),
+        Rule::Composite(composite) => composite.parts.iter().all(is_row_rule),
+    }
+}
+
+impl RowRule {
+    /// Readies the row rule `rule` for rows with these columns, or adds all that is wrong with it to `refusals`.
+    pub fn new<'r>(
+        ruleset: &Ruleset,
+        rule: &'r Rule,
+        columns: &[(String, Type)],
+        refusals: &mut Vec<(&'r Rule, Refusal)>,
+    ) -> Option<RowRule> {
+        match rule {
+            Rule::Single(single) => match RowTest::new(ruleset, single, columns) {
+                Ok(test) => Some(RowRule::Test(test)),
+                Err(refusal) => {
+                    refusals.push((rule, refusal));
+                    None
+                }
+            },
+            Rule::Composite(Composite { joiner, parts, .. }) => {
+                // All parts, so that all that is wrong is found.
+                let parts: Vec<_> = parts
+                    .iter()
+                    .map(|part| RowRule::new(ruleset, part, columns, refusals))
+                    .collect();
+                let parts = parts.into_iter().collect::<Option<Vec<_>>>()?;
+                Some(match joiner {
+                    Joiner::And => RowRule::All(parts),
+                    Joiner::Or => RowRule::Any(parts),
+                })
+            }
+        }
+    }
+
+    /// Whether `row` passes. `now` is in milliseconds since 1970 UTC.
+    pub fn passes(&self, columns: &[Column], row: usize, now: Option<i64>) -> bool {
+        match self {
+            RowRule::Test(test) => test.find(columns, row, now) == Finding::Passes,
+            RowRule::All(parts) => parts.iter().all(|part| part.passes(columns, row, now)),
+            RowRule::Any(parts) => parts.iter().any(|part| part.passes(columns, row, now)),
+        }
+    }
+
+    /// Adds why `row` fails, without any value; nothing if it passes.
+    pub fn reasons(&self, columns: &[Column], row: usize, now: Option<i64>, out: &mut Vec<String>) {
+        match self {
+            RowRule::Test(test) => {
+                let finding = test.find(columns, row, now);
+                if finding != Finding::Passes {
+                    out.push(format!("`{}`: {}", test.column, finding.reason()));
+                }
+            }
+            RowRule::All(parts) => {
+                parts.iter().for_each(|part| part.reasons(columns, row, now, out));
+            }
+            RowRule::Any(parts) => {
+                if !self.passes(columns, row, now) {
+                    parts.iter().for_each(|part| part.reasons(columns, row, now, out));
+                }
+            }
+        }
+    }
+}
+
+/// A refusal of `rule` with its place and text.
+pub fn diagnostic(ruleset: &Ruleset, rule: &Rule, refusal: &Refusal) -> Diagnostic {
+    let place = rule.place();
+    Diagnostic {
+        file: ruleset.file.0.clone(),
+        line: place.line,
+        column: place.column,
+        message: format!("{} (rule `{rule}`)", refusal.message()),
+        hint: refusal.hint(),
+    }
+}
