@@ -14,6 +14,8 @@ const MAX_WINDOW_COLUMNS: usize = 1000;
 #[derive(Debug, Default)]
 pub(super) struct Places {
     pub schema: Place,
+    /// True if some of what makes columns could not be read: nothing is said of a name that is no column.
+    pub nameless: bool,
     /// True if the type of a field could not be read: nothing is said of what rests on types.
     pub untyped: bool,
     /// True if the role of a field could not be read: nothing is said of roles that are missing.
@@ -36,7 +38,7 @@ pub(super) fn check(
 ) {
     roles(recipe, places, report);
     protection(recipe, report);
-    let mut columns = Columns::default();
+    let mut columns = Columns { nameless: places.nameless, ..Columns::default() };
     for field in &recipe.schema.fields {
         let kind = Some(recipe.kind(field)).filter(|_| !places.untyped);
         columns.add(&field.name, kind, field.place, report);
@@ -56,8 +58,10 @@ pub(super) fn check(
 #[derive(Debug, Default)]
 struct Columns {
     known: Vec<Known>,
-    /// Beginnings of names that `fit` ends, and where they were made.
-    open: Vec<(String, Place)>,
+    /// Beginnings of names that `fit` ends; false where a step has an error, so that it may be so.
+    open: Vec<(String, bool)>,
+    /// True if names that are no column are not reported.
+    nameless: bool,
     /// How many columns at the start are fields.
     fields: usize,
 }
@@ -104,15 +108,19 @@ impl Columns {
         }
     }
 
-    /// The message and hint for a name that is no column.
-    fn unknown(&self, name: &str) -> (String, Option<String>) {
+    /// Reports a name that is no column.
+    fn unknown(&self, name: &str, place: Place, hint: &str, report: &mut Report) {
+        if self.nameless {
+            return;
+        }
         if self.open.iter().any(|(prefix, _)| pattern::may_match(name, prefix)) {
             let message =
                 format!("`{name}` is not known before `fit`, which decides what ends its name");
-            return (message, Some("read the column that it is made of".into()));
+            return report.error(place, message, Some("read the column that it is made of".into()));
         }
         let near = nearest(name, self.known.iter().map(|known| known.name.as_str()));
-        (format!("there is no column `{name}` here"), did_you_mean(near))
+        let hint = did_you_mean(near).unwrap_or_else(|| hint.to_owned());
+        report.error(place, format!("there is no column `{name}` here"), Some(hint));
     }
 }
 
@@ -207,10 +215,11 @@ fn derives(recipe: &Recipe, places: &Places, columns: &mut Columns, report: &mut
             let message = format!("`{}` is no name of a column", super::yaml::short(&derive.name));
             report.error(*place, message, Some(form.expected.to_owned()));
         }
-        let kind = program.map(|program| program.kind()).filter(|_| !places.untyped);
+        let kind =
+            program.map(|program| program.kind()).filter(|_| !places.untyped && !places.nameless);
         columns.add(&derive.name, kind, *place, report);
     }
-    if !places.untyped {
+    if !places.untyped && !places.nameless {
         report.extend(errors);
     }
 }
@@ -259,9 +268,7 @@ fn window_input(
     report: &mut Report,
 ) {
     let Some(known) = columns.get(column) else {
-        let (message, hint) = columns.unknown(column);
-        let hint = hint.or_else(|| Some("windows read fields and derived columns".into()));
-        return report.error(place, message, hint);
+        return columns.unknown(column, place, "windows read fields and derived columns", report);
     };
     if let Some((message, hint)) = plan::unreadable(recipe, column) {
         report.error(place, message, Some(hint));
@@ -290,6 +297,8 @@ impl Checker<'_> {
             let place = place_of(step, "in", i);
             if step.inputs[..i].contains(input) {
                 self.report.error(place, format!("`{input}` is here a second time"), None);
+                kinds.push(None);
+                continue;
             }
             kinds.push(self.input(step, spec, input, place, columns));
             level = level.max(columns.get(input).map_or(0, |known| known.level));
@@ -336,7 +345,7 @@ impl Checker<'_> {
                             stepped: true,
                         });
                     }
-                    columns.open.push((format!("{name}_"), place));
+                    columns.open.push((format!("{name}_"), false));
                 }
             }
         }
@@ -353,8 +362,7 @@ impl Checker<'_> {
         columns: &Columns,
     ) -> Option<Type> {
         let Some(known) = columns.get(input) else {
-            let (message, hint) = columns.unknown(input);
-            self.report.error(place, message, hint);
+            columns.unknown(input, place, "a step reads what stands above it", self.report);
             return None;
         };
         if !known.stepped
@@ -435,7 +443,7 @@ impl Checker<'_> {
 
     /// Adds columns whose names begin with `prefix`.
     fn open(&mut self, prefix: &str, place: Place, columns: &mut Columns) {
-        if columns.open.iter().any(|(taken, _)| taken == prefix) {
+        if columns.open.iter().any(|(taken, sure)| *sure && taken == prefix) {
             let message = format!("columns `{prefix}…` are made already");
             self.report.error(
                 place,
@@ -443,7 +451,7 @@ impl Checker<'_> {
                 Some("give one of them another name by `out`".into()),
             );
         }
-        columns.open.push((prefix.to_owned(), place));
+        columns.open.push((prefix.to_owned(), true));
     }
 }
 
@@ -462,7 +470,7 @@ fn output(recipe: &Recipe, places: &Places, columns: &Columns, report: &mut Repo
                     && fit(known)
                     && pattern::matches(wanted, &known.name)
             });
-            if !made && !open {
+            if !made && !open && !columns.nameless {
                 let message =
                     format!("no column that derive, windows or features make is like `{wanted}`");
                 report.error(
@@ -475,10 +483,7 @@ fn output(recipe: &Recipe, places: &Places, columns: &Columns, report: &mut Repo
         }
         match columns.get(wanted) {
             None if open => {}
-            None => {
-                let (message, hint) = columns.unknown(wanted);
-                report.error(*place, message, hint);
-            }
+            None => columns.unknown(wanted, *place, "write all, or a name with *", report),
             Some(known) => {
                 let unreadable = plan::unreadable(recipe, wanted).filter(|_| !known.stepped);
                 if let Some((message, hint)) = unreadable {

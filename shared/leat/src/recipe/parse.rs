@@ -3,12 +3,12 @@
 use super::check::{self, Places};
 use super::keys::RECIPE;
 use super::report::Report;
-use super::shape::{self, Item, Map, Value};
+use super::shape::{self, Map, Value};
 use super::spec::OperatorSpec;
 use super::yaml;
 use super::{
     Aggregate, Dedupe, Derive, Dialect, Field, Format, Method, Place, Protect, Recipe, Role,
-    Schema, SessionField, UnknownFields, Window, steps,
+    Schema, SessionField, Span, UnknownFields, Window, steps,
 };
 use crate::column::Type;
 use crate::diagnostic::Diagnostic;
@@ -35,6 +35,8 @@ fn recipe(
     report: &mut Report,
 ) -> Recipe {
     places.schema = map.get("schema").map_or(map.place, |item| item.place);
+    // What names columns and could not be read: whatever names one later may be right.
+    places.nameless = loses(map, "derive") || loses(map, "windows") || loses(map, "schema");
     let mut features = Vec::new();
     for item in map.list("features") {
         if let Value::Step(entries) = item.value {
@@ -62,9 +64,15 @@ fn recipe(
     }
 }
 
+/// True if the value of `key`, or an entry of it, was left out.
+fn loses(map: &Map<'_>, key: &'static str) -> bool {
+    map.failed.contains(&key) || map.get(key).is_some_and(|item| item.lost)
+}
+
 fn schema(map: Option<&Map<'_>>, places: &mut Places, report: &mut Report) -> Schema {
     let text = |key| map.and_then(|map| map.text(key));
     let dedupe = map.and_then(|map| map.map("dedupe"));
+    places.nameless |= map.is_some_and(|map| loses(map, "fields"));
     Schema {
         format: Format::Json,
         fields: map.map_or_else(Vec::new, |map| {
@@ -84,7 +92,8 @@ fn schema(map: Option<&Map<'_>>, places: &mut Places, report: &mut Report) -> Sc
 
 /// A field; one without a name is left out, one without a type is text, so that what names it is still checked.
 fn field(map: &Map<'_>, places: &mut Places, report: &mut Report) -> Option<Field> {
-    places.untyped |= map.get("type").is_none() || map.get("name").is_none();
+    places.nameless |= map.get("name").is_none();
+    places.untyped |= map.get("type").is_none();
     places.roleless |= map.failed.contains(&"role") || map.get("name").is_none();
     let name = map.get("name")?;
     let tags = map.list("tags");
@@ -145,6 +154,8 @@ fn derive(map: Option<&Map<'_>>, places: &mut Places) -> Vec<Derive> {
 
 fn window(map: &Map<'_>, places: &mut Places, report: &mut Report) -> Window {
     let mut aggregate_places = Vec::new();
+    let keys = map.section.map_or(&[][..], |section| section.keys);
+    places.nameless |= keys.iter().any(|key| loses(map, key.name));
     let window = match map.span("session") {
         Some(gap) => Window::Session {
             gap,
@@ -154,7 +165,7 @@ fn window(map: &Map<'_>, places: &mut Places, report: &mut Report) -> Window {
         },
         None => Window::Over {
             aggregates: aggregates(map, &mut aggregate_places, report),
-            over: map.list("over").iter().filter_map(Item::span).collect(),
+            over: spans(map, report),
             exact: map.bool("exact").then(|| map.whole("max_events")),
             exclude_current: map.bool("exclude_current"),
             place: map.place,
@@ -166,6 +177,20 @@ fn window(map: &Map<'_>, places: &mut Places, report: &mut Report) -> Window {
     }
     places.windows.push(aggregate_places);
     window
+}
+
+/// The spans of `over`, each once.
+fn spans(map: &Map<'_>, report: &mut Report) -> Vec<Span> {
+    let mut spans: Vec<Span> = Vec::new();
+    for item in map.list("over") {
+        match item.span() {
+            Some(span) if spans.contains(&span) => {
+                report.error(item.place, format!("`{}` is here a second time", span.text), None);
+            }
+            span => spans.extend(span),
+        }
+    }
+    spans
 }
 
 /// The aggregates in the order of the manual, so that the order of keys means nothing.
@@ -188,6 +213,11 @@ fn aggregates(
                 Some(column) => Some(column.to_owned()),
                 None => continue,
             };
+            if aggregates.contains(&(aggregate, column.clone())) {
+                let name = item.text().unwrap_or_default();
+                report.error(item.place, format!("`{name}` is here a second time"), None);
+                continue;
+            }
             aggregates.push((aggregate, column));
             places.push(item.place);
         }

@@ -132,8 +132,8 @@ pub(super) fn compile_derives(
 
 /// Why no derived column, window or step may read the field `name`, and what to do.
 pub(super) fn unreadable(recipe: &Recipe, name: &str) -> Option<(String, String)> {
-    let field = recipe.field(name)?;
-    if field.role == Some(Role::Label) {
+    let slot = recipe.schema.fields.iter().position(|field| field.name == name)?;
+    if recipe.schema.role(Role::Label) == Some(slot) {
         return Some((
             format!("`{name}` is the label: it is never there when serving"),
             "read another column".into(),

@@ -12,6 +12,8 @@ use crate::diagnostic::nearest;
 pub(super) struct Item<'n> {
     pub place: Place,
     pub value: Value<'n>,
+    /// True if it is a list or a map of names from which an entry was left out.
+    pub lost: bool,
 }
 
 #[derive(Debug)]
@@ -39,6 +41,10 @@ pub(super) struct Map<'n> {
 }
 
 impl<'n> Map<'n> {
+    fn new(place: Place, section: Option<&'static Section>) -> Self {
+        Map { place, section, entries: Vec::new(), failed: Vec::new() }
+    }
+
     pub fn get(&self, key: &str) -> Option<&Item<'n>> {
         self.entries.iter().find(|(name, ..)| *name == key).map(|(.., item)| item)
     }
@@ -166,81 +172,70 @@ pub(super) fn item<'n>(
     kind: &'static Kind,
     report: &mut Report,
 ) -> Option<Item<'n>> {
-    if let Data::Scalar(scalar) = &node.data
-        && scalar.meaning() == Meaning::Null
-    {
-        let message = format!("`{key}` has no value");
-        report.error(
-            key_place,
-            message,
-            Some(format!("it takes {}; or leave the key out", kind.expected())),
-        );
-        return None;
+    match &node.data {
+        Data::Refused => return None,
+        Data::Scalar(scalar) if scalar.meaning() == Meaning::Null => {
+            let hint = format!("it takes {}", kind.expected());
+            report.error(key_place, format!("`{key}` has no value"), Some(hint));
+            return None;
+        }
+        _ => {}
     }
     let value = match (kind, &node.data) {
-        (Kind::Section(known), _) => section(node, known, report).map(Value::Map),
-        (Kind::Either(sections), _) => either(node, sections, report).map(Value::Map),
-        (Kind::OneOrMany(kind), Data::List(items)) => {
+        (Kind::Section(known), _) => Value::Map(section(node, known, report)?),
+        (Kind::Either(sections), _) => Value::Map(either(node, sections, report)?),
+        (Kind::OneOrMany(kind) | Kind::AllOr(kind), Data::List(items)) => {
             if items.is_empty() {
                 report.error(node.place, format!("`{key}` is an empty list"), None);
             }
-            Some(Value::List(all(items, key, kind, report)))
+            Value::List(all(items, key, kind, report))
         }
-        (Kind::OneOrMany(kind), _) => {
-            item(node, key_place, key, kind, report).map(|item| Value::List(vec![item]))
-        }
+        (Kind::OneOrMany(kind), _) => Value::List(vec![item(node, key_place, key, kind, report)?]),
         (Kind::List(kind, max), Data::List(items)) => {
-            if items.len() > *max {
-                let message =
-                    format!("`{key}` has {} entries; at most {max} are allowed", items.len());
-                report.error(node.place, message, None);
-                return None;
-            }
-            Some(Value::List(all(items, key, kind, report)))
-        }
-        (Kind::AllOr(kind), Data::List(items)) => {
-            if items.is_empty() {
-                report.error(
-                    node.place,
-                    format!("`{key}` is an empty list"),
-                    Some("write all".into()),
-                );
-            }
-            Some(Value::List(all(items, key, kind, report)))
+            bounded(items.len(), *max, key, node, report)?;
+            Value::List(all(items, key, kind, report))
         }
         (Kind::Named(kind, max), Data::Map(entries)) => {
-            if entries.len() > *max {
-                let message =
-                    format!("`{key}` has {} entries; at most {max} are allowed", entries.len());
-                report.error(node.place, message, None);
-                return None;
-            }
-            let mut map =
-                Map { place: node.place, section: None, entries: Vec::new(), failed: Vec::new() };
+            bounded(entries.len(), *max, key, node, report)?;
+            let mut map = Map::new(node.place, None);
             for Entry { key, place, value } in entries {
                 let item = item(value, *place, key, kind, report);
                 map.entries.extend(item.map(|item| (key.as_str(), *place, item)));
             }
-            Some(Value::Map(map))
+            Value::Map(map)
         }
-        (Kind::Step, Data::Map(entries)) => Some(Value::Step(entries)),
-        (Kind::Expression, Data::Scalar(scalar)) => Some(Value::Expression(scalar)),
-        (_, Data::Scalar(value)) => match scalar(value.meaning(), kind) {
-            Ok(value) => Some(value),
-            Err(hint) => {
+        (Kind::Step, Data::Map(entries)) => Value::Step(entries),
+        (Kind::Expression, Data::Scalar(scalar)) => Value::Expression(scalar),
+        (_, data) => {
+            let fit = match data {
+                Data::Scalar(value) => scalar(value.meaning(), kind),
+                _ => Err(None),
+            };
+            let refused = |hint| {
                 let message =
                     format!("`{key}` takes {}; this is {}", kind.expected(), node.describe());
                 report.error(node.place, message, hint);
-                None
-            }
-        },
-        _ => {
-            let message = format!("`{key}` takes {}; this is {}", kind.expected(), node.describe());
-            report.error(node.place, message, None);
-            None
+            };
+            fit.map_err(refused).ok()?
         }
     };
-    value.map(|value| Item { place: node.place, value })
+    let lost = match (&value, &node.data) {
+        (Value::List(kept), Data::List(items)) => kept.len() < items.len(),
+        (Value::Map(kept), Data::Map(entries)) => {
+            kept.section.is_none() && kept.entries.len() < entries.len()
+        }
+        _ => false,
+    };
+    Some(Item { place: node.place, value, lost })
+}
+
+fn bounded(len: usize, max: usize, key: &str, node: &Node, report: &mut Report) -> Option<()> {
+    if len > max {
+        let message = format!("`{key}` has {len} entries; at most {max} are allowed");
+        report.error(node.place, message, None);
+        return None;
+    }
+    Some(())
 }
 
 fn all<'n>(
@@ -308,7 +303,8 @@ impl Kind {
             Kind::OneOrMany(kind) => format!("{}, or a list of such", kind.expected()),
             Kind::List(..) => "a list".into(),
             Kind::AllOr(_) => "all, or a list of names".into(),
-            Kind::Section(_) | Kind::Either(_) | Kind::Step => "a map of keys".into(),
+            Kind::Section(_) | Kind::Either(_) => "a map of keys".into(),
+            Kind::Step => "steps, each a map of keys".into(),
             Kind::Named(..) => "a map of names".into(),
         }
     }

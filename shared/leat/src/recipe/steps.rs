@@ -101,6 +101,9 @@ fn parameters(step: &mut Step, entries: &[&Entry], operator: &OperatorSpec, repo
                     parameter.kind.expected(),
                     node.describe()
                 );
+                if matches!(node.data, Data::Refused) {
+                    continue;
+                }
                 let nothing = matches!(&node.data, Data::Scalar(s) if s.meaning() == Meaning::Null);
                 let at = if nothing { entry.place } else { node.place };
                 report.error(at, message, hint.or_else(|| Some(parameter.help.to_owned())));
@@ -122,6 +125,9 @@ fn value(node: &Node, kind: ParameterKind) -> Result<Json, (&Node, Option<String
         return values(node, items, kind);
     }
     let Data::Scalar(scalar) = &node.data else { return refused(None) };
+    if matches!(kind, ParameterKind::Words(_) | ParameterKind::Texts) {
+        return refused(Some(format!("write a list: [{}]", short(&scalar.text))));
+    }
     match (kind, scalar.meaning()) {
         (ParameterKind::Bool | ParameterKind::Scalar, Meaning::Bool(bool)) => Ok(Json::from(bool)),
         (ParameterKind::Integer { min, max }, Meaning::Long(long))

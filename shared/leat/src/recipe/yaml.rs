@@ -28,6 +28,8 @@ pub(super) enum Data {
     Scalar(Scalar),
     List(Vec<Node>),
     Map(Vec<Entry>),
+    /// It was reported already.
+    Refused,
 }
 
 /// A key, where it begins, and its value.
@@ -84,6 +86,7 @@ impl Node {
         match &self.data {
             Data::List(_) => "a list".into(),
             Data::Map(_) => "a map".into(),
+            Data::Refused => "nothing".into(),
             Data::Scalar(scalar) => match scalar.meaning() {
                 Meaning::Null => "nothing".into(),
                 Meaning::Bool(bool) => format!("the bool {bool}"),
@@ -179,7 +182,7 @@ impl Builder<'_> {
             Event::Alias(_) => {
                 let hint = Some("write the value out".into());
                 self.report.error(place, "a recipe has no aliases (*name)", hint);
-                self.add(Node { place, data: Data::Scalar(missing()) })?;
+                self.add(Node { place, data: Data::Refused })?;
             }
             Event::Scalar(text, style, _, tag) => {
                 self.refuse_tag(place, tag.is_some());
@@ -243,7 +246,7 @@ impl Builder<'_> {
             Some(Kind::Map { key: key @ None, .. }) => {
                 let name = match node.data {
                     Data::Scalar(scalar) => Some(scalar.text),
-                    Data::List(_) | Data::Map(_) => {
+                    Data::List(_) | Data::Map(_) | Data::Refused => {
                         self.report.error(node.place, "a key is a text, not a list or a map", None);
                         None
                     }
@@ -278,11 +281,6 @@ impl Builder<'_> {
             self.report.error(place, "a recipe has no tags (!name)", hint);
         }
     }
-}
-
-/// What stands where a value was refused.
-fn missing() -> Scalar {
-    Scalar { text: String::new(), plain: true, inside: None }
 }
 
 fn place(marker: &Marker) -> Place {
