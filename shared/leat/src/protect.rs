@@ -63,7 +63,7 @@ impl Keys {
     }
 
     /// The code that vouches for a landed line: 32 hexadecimal digits over `tag`, NUL and `rest`.
-    pub fn landing_mac(&self, tag: &[u8], rest: &[u8]) -> String {
+    pub(crate) fn landing_mac(&self, tag: &[u8], rest: &[u8]) -> String {
         let mac = self.landing.clone().chain_update(tag).chain_update([0]).chain_update(rest);
         hex(&mac.finalize().into_bytes()[..16])
     }
@@ -159,4 +159,99 @@ fn mask(text: &str, keep: usize) -> String {
     let characters = text.chars().count();
     let hidden = if characters <= keep { characters } else { characters - keep };
     text.chars().enumerate().map(|(i, c)| if i < hidden { '*' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decode::fixture::{decoder, keys, recipe, record};
+
+    #[test]
+    fn the_keys_are_hmac_sha_256() {
+        // RFC 4231, cases 2 (a short key) and 6 (a key longer than a block).
+        let short = hmac(b"Jefe").chain_update(b"what do ya want for nothing?").finalize();
+        assert_eq!(hex(&short.into_bytes()[..8]), "5bdcc146bf60754e");
+        let long = hmac(&[0xAA; 131])
+            .chain_update(b"Test Using Larger Than Block-Size Key - Hash Key First")
+            .finalize();
+        assert_eq!(hex(&long.into_bytes()[..8]), "60e431591ee0b67f");
+    }
+
+    #[test]
+    fn secrets_and_what_is_shown_of_them() {
+        assert_eq!(Keys::from_secret(&[7; 31]).unwrap_err(), ShortSecret(31));
+        assert_eq!(format!("{:?}", Keys::from_secret(&[7; 32]).unwrap()), "Keys(…)");
+    }
+
+    #[test]
+    fn tokens() {
+        let token = keys().token("card", "4111");
+        assert_eq!(token, "t1_c03679a06d358b24848defea43727f38");
+        assert_eq!(token, keys().token("card", "4111"));
+        assert_ne!(token, keys().token("pan", "4111"));
+        assert_ne!(token, Keys::from_secret(&[7; 32]).unwrap().token("card", "4111"));
+        assert_ne!(keys().token("a", "bc"), keys().token("ab", "c"));
+    }
+
+    #[test]
+    fn masks_count_characters() {
+        for (text, keep, masked) in [
+            ("5550199", 2, "*****99"),
+            ("äöüß", 1, "***ß"),
+            ("ab", 2, "**"), // nothing would be hidden
+            ("a", 4, "*"),
+            ("ab", 0, "**"),
+            ("", 2, ""),
+        ] {
+            assert_eq!(mask(text, keep), masked, "{text}");
+        }
+    }
+
+    fn batch_of(members: &str) -> Batch {
+        let line = format!("{{\"id\":\"e\",\"who\":\"c\",\"at\":0{members}}}");
+        record(&decoder(), line.as_bytes()).0
+    }
+
+    #[test]
+    fn a_batch_is_protected_once() {
+        let mut batch = batch_of(",\"card\":41,\"phone\":\"5550199\",\"secret\":1.5");
+        batch.append(batch_of(""));
+        protect(&mut batch, &recipe(), Some(&keys())).unwrap();
+        let token = keys().token("card", "41");
+        assert_eq!(batch.columns[6], Column::strings([Some(token.as_str()), None]));
+        assert_eq!(batch.columns[7], Column::strings([Some("*****99"), None]));
+        assert_eq!(batch.columns[8], Column::doubles([None, None]));
+        let listed: Vec<_> =
+            batch.rows[1].protected.iter().map(|(f, p)| (f.as_str(), p.key)).collect();
+        assert_eq!(listed, [("card", Some(1)), ("phone", None), ("secret", None)]);
+        let before = batch.clone();
+        protect(&mut batch, &recipe(), Some(&keys())).unwrap();
+        assert_eq!(batch, before);
+        batch.append(batch_of(",\"card\":41")); // a raw row beside protected ones
+        protect(&mut batch, &recipe(), Some(&keys())).unwrap();
+        assert_eq!(batch.columns[6].text(2), Some(token.as_str()));
+        assert_eq!(batch.columns[6].text(0), Some(token.as_str()));
+    }
+
+    #[test]
+    fn nothing_goes_on_raw_for_want_of_keys() {
+        let mut batch = batch_of(",\"card\":41,\"phone\":\"5550199\"");
+        let before = batch.clone();
+        assert_eq!(protect(&mut batch, &recipe(), None), Err(MissingKeys));
+        assert_eq!(batch, before);
+        let mut recipe = recipe();
+        recipe.protect.retain(|p| p.method != Method::Tokenize);
+        assert_eq!(protect(&mut batch, &recipe, None), Ok(()));
+        assert_eq!(batch.columns[7].text(0), Some("*****99"));
+    }
+
+    #[test]
+    fn a_protected_id_gives_the_identity_of_its_token() {
+        let mut recipe = recipe();
+        recipe.protect[0].field = "id".into();
+        let decoder = crate::decode::fixture::decoder_of(&recipe);
+        let (mut batch, _) = record(&decoder, b"{\"id\":\"e\",\"who\":\"c\",\"at\":0}");
+        protect(&mut batch, &recipe, Some(&keys())).unwrap();
+        assert_eq!(batch.rows[0].identity, identity_of_id(&keys().token("id", "e")));
+    }
 }

@@ -4,21 +4,21 @@
 //! true/false in any case or 1/0; numbers and timestamps may have blanks around them; text is taken as it is. Columns that
 //! the schema does not name are unknown fields, as text. A row's place is its number in the file; the header is 0.
 
-use std::io::{self, BufRead, ErrorKind};
+use std::io::{self, BufRead, Chain, Cursor, ErrorKind, Read};
 use std::sync::Arc;
 
 use csv_core::{ReadRecordResult, Reader};
 
 use super::decoder::Found;
 use super::value::Raw;
-use super::{Batch, Decoder, reason};
+use super::{BOM, Batch, Decoder, reason};
 use crate::record::{Coordinates, Position, Reason, Reject};
 use crate::tag;
 
 /// Reads a file row by row and holds one row at a time.
 #[derive(Debug)]
 pub struct Csv<R> {
-    input: R,
+    input: Chain<Cursor<Vec<u8>>, R>,
     source: Arc<str>,
     parser: Box<Reader>,
     /// The header as it came: a reject's payload begins with it, so that it can be read by itself.
@@ -60,9 +60,14 @@ enum Next {
 
 impl<R: BufRead> Csv<R> {
     /// Reads the header of `input`. A file without any row has none, and gives no rows.
-    pub fn open(decoder: &Decoder, input: R, source: Arc<str>) -> Result<Self, CsvError> {
+    pub fn open(decoder: &Decoder, mut input: R, source: Arc<str>) -> Result<Self, CsvError> {
+        let mut start = Vec::new();
+        input.by_ref().take(BOM.len() as u64).read_to_end(&mut start)?;
+        if start == BOM {
+            start = b"\n".to_vec(); // a blank line, which counts for nothing
+        }
         let mut csv = Csv {
-            input,
+            input: Cursor::new(start).chain(input),
             source,
             parser: Box::new(Reader::new()),
             header: Vec::new(),
@@ -223,6 +228,108 @@ impl<R: BufRead> Csv<R> {
                 }
                 ReadRecordResult::End => return Ok(Next::End),
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::BufReader;
+
+    use super::*;
+    use crate::column::{Column, Value};
+    use crate::decode::Limits;
+    use crate::decode::fixture::{decoder, recipe};
+
+    fn read_by(
+        decoder: &Decoder,
+        text: &[u8],
+        buffer: usize,
+    ) -> Result<(Batch, Vec<Reject>), CsvError> {
+        let (mut batch, mut rejects) = (decoder.batch(), Vec::new());
+        let input = BufReader::with_capacity(buffer, text);
+        let mut csv = Csv::open(decoder, input, "file".into())?;
+        while csv.read(decoder, 2, &mut batch, &mut rejects)? {}
+        Ok((batch, rejects))
+    }
+
+    fn read(text: &str) -> (Batch, Vec<Reject>) {
+        let read = read_by(&decoder(), text.as_bytes(), 3).unwrap();
+        assert_eq!(read, read_by(&decoder(), text.as_bytes(), 8192).unwrap());
+        read
+    }
+
+    #[test]
+    fn rows() {
+        let (batch, rejects) = read(
+            "\u{feff}at,id,who,phone,x,amount,_leat\r\n\
+             0,a,c,\"5,\"\"0\n1\",u, 1.5 ,\r\n\
+             \n2026-01-01 00:00:00,b,c,,,,forged\n\
+             1,d,c,,,oops,\n\
+             1,,c,,,1,\n\
+             1,e,c\n\
+             1,f,c, p ,,,",
+        );
+        assert_eq!(batch.columns[0], Column::strings([Some("a"), Some("b"), Some("f")]));
+        assert_eq!(batch.columns[3], Column::doubles([Some(1.5), None, None]));
+        assert_eq!(batch.columns[7], Column::strings([Some("5,\"0\n1"), None, Some(" p ")]));
+        assert_eq!(batch.columns[2].get(1), Value::Timestamp(1_767_225_600_000_000));
+        let unknown: Vec<_> = batch.rows.iter().map(|row| row.unknown.as_deref()).collect();
+        assert_eq!(unknown, [Some("\"x\":\"u\""), Some("\"_leat_untrusted\":\"forged\""), None]);
+        let places: Vec<_> = batch.rows.iter().map(|row| row.coordinates.position.line).collect();
+        assert_eq!(places, [1, 2, 6]);
+        let refused: Vec<_> =
+            rejects.iter().map(|r| (r.coordinates.position.line, r.reason.rule.as_str())).collect();
+        assert_eq!(refused, [(3, "type"), (4, "required"), (5, "csv")]);
+        assert_eq!(rejects[2].payload, b"at,id,who,phone,x,amount,_leat\n1,e,c");
+    }
+
+    #[test]
+    fn headers() {
+        assert_eq!(read("").0.len(), 0);
+        assert_eq!(read("id,who,at\n").0.len(), 0);
+        for (text, what) in [
+            ("who,at\n", "0 columns `id`"),
+            ("id,who,at,id\n", "2 columns `id`"),
+            ("id,who,at,n,n\n", "2 columns `n`"),
+        ] {
+            let error = read_by(&decoder(), text.as_bytes(), 64).unwrap_err().to_string();
+            assert!(error.contains(what), "{error}");
+        }
+        assert!(matches!(
+            read_by(&decoder(), b"id,who,at,\xFF\n", 64),
+            Err(CsvError::Header(reason)) if reason.rule == "csv"
+        ));
+    }
+
+    #[test]
+    fn a_bad_cell_spoils_its_row_alone() {
+        let (batch, rejects) =
+            read_by(&decoder(), b"id,who,at\na,c,0\n\xFF,c,0\nb,c,0\n", 64).unwrap();
+        assert_eq!((batch.len(), rejects.len()), (2, 1));
+        assert_eq!(rejects[0].payload, b"id,who,at\n\xFF,c,0");
+    }
+
+    #[test]
+    fn what_is_too_much_is_read_over() {
+        let limits = Limits { line: 100, fields: 4, ..Limits::default() };
+        let decoder = Decoder::new(&recipe(), None, limits);
+        let long = "x".repeat(10_000);
+        let many = ",".repeat(500);
+        let text =
+            format!("id,who,at,phone\na,c,0,{long}\nb,c,0,\n{many}\nd,c,0,\ne,c,0,\"{long}\nf,c,0");
+        let (batch, rejects) = read_by(&decoder, text.as_bytes(), 64).unwrap();
+        assert_eq!(batch.columns[0], Column::strings([Some("b"), Some("d")]));
+        let rules: Vec<_> = rejects.iter().map(|r| r.reason.rule.as_str()).collect();
+        assert_eq!(rules, ["oversize", "oversize", "oversize"]);
+        assert!(rejects.iter().all(|reject| reject.payload.len() < 120));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn never_panics_and_any_cut_reads_the_same(bytes: Vec<u8>, rows in "[a-z0-9,\"\r\n ]*") {
+            let _ = read_by(&decoder(), &bytes, 7);
+            read(&format!("id,who,at\n{rows}"));
         }
     }
 }

@@ -262,3 +262,191 @@ impl<'de> Visitor<'de> for AnyValue {
         Ok(Raw::Nested)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::column::{Column, Value};
+    use crate::decode::Limits;
+    use crate::decode::fixture::{decoder, decoder_of, recipe, record};
+    use crate::recipe::UnknownFields;
+    use crate::record::{identity_of, identity_of_id};
+
+    /// An event with these members after the required ones.
+    fn event(members: &str) -> String {
+        format!("{{\"id\":\"e\",\"who\":\"c\",\"at\":0{members}}}")
+    }
+
+    #[track_caller]
+    fn check(members: &str, slot: usize, value: Value<'_>) {
+        let (batch, rejects) = record(&decoder(), event(members).as_bytes());
+        assert!(rejects.is_empty(), "{members}: {:?}", rejects[0].reason);
+        assert_eq!(batch.columns[slot].get(0), value, "{members}");
+    }
+
+    #[track_caller]
+    fn refused(line: &str, rule: &str) {
+        let (batch, rejects) = record(&decoder(), line.as_bytes());
+        assert!(batch.is_empty() && rejects.len() == 1, "{line}");
+        assert_eq!(rejects[0].reason.rule, rule, "{line}: {}", rejects[0].reason.message);
+        assert_eq!(rejects[0].payload, line.as_bytes());
+        assert!(batch.columns.iter().all(Column::is_empty));
+    }
+
+    #[test]
+    fn values() {
+        const AMOUNT: usize = 3;
+        const N: usize = 4;
+        const PHONE: usize = 7;
+        check(",\"amount\":1", AMOUNT, Value::Double(1.0));
+        check(",\"amount\":-0.0", AMOUNT, Value::Double(0.0));
+        check(",\"amount\":0.30000000000000004", AMOUNT, Value::Double(0.1 + 0.2));
+        check(",\"amount\":9007199254740993", AMOUNT, Value::Double(9007199254740992.0));
+        check(
+            ",\"amount\":123456789012345678901234567890",
+            AMOUNT,
+            Value::Double(1.2345678901234568e29),
+        );
+        check(",\"amount\":null", AMOUNT, Value::Null);
+        check("", AMOUNT, Value::Null);
+        check(",\"amount\":1,\"amount\":2", AMOUNT, Value::Double(2.0)); // the last one wins
+        check(",\"amount\":1,\"amount\":null", AMOUNT, Value::Null);
+        check(",\"amount\":[1],\"amount\":2", AMOUNT, Value::Double(2.0));
+        check(",\"\\u0061mount\":7", AMOUNT, Value::Double(7.0)); // an escaped name
+        check(",\"n\":3.0", N, Value::Long(3));
+        check(",\"n\":-9223372036854775808", N, Value::Long(i64::MIN));
+        check(",\"ok\":true", 5, Value::Bool(true));
+        check(",\"card\":4111111111111111", 6, Value::String("4111111111111111")); // text to be
+        check(",\"card\":1e3", 6, Value::String("1000"));
+        check(",\"phone\":\"\"", PHONE, Value::String(""));
+        check(",\"phone\":\"\\ud83d\\ude00\\u0000\"", PHONE, Value::String("\u{1F600}\0"));
+        check(",\"at\":\"2026-01-01T00:00:00.5Z\"", 2, Value::Timestamp(1_767_225_600_500_000));
+        check(" , \"n\" : 1 ", N, Value::Long(1));
+    }
+
+    #[test]
+    fn refusals() {
+        for (members, rule) in [
+            (",\"n\":3.5", "type"),
+            (",\"n\":9223372036854775808", "type"),
+            (",\"n\":\"3\"", "type"),
+            (",\"amount\":\"3\"", "type"),
+            (",\"amount\":{}", "type"),
+            (",\"ok\":1", "type"),
+            (",\"phone\":1", "type"),
+            (",\"card\":\"4111\"", "type"), // a long until it is protected
+            (",\"at\":\"2023-02-29T00:00:00Z\"", "type"),
+            (",\"at\":null", "required"),
+            (",\"who\":\"\"", "required"),
+            (",\"id\":null", "required"),
+            (",\"amount\":1e999", "decode"),
+            (",\"amount\":NaN", "decode"),
+            (",\"amount\":01", "decode"),
+            (",\"amount\":1,", "decode"),
+            (",\"phone\":\"\\ud83d\"", "decode"),
+            (",\"x\":\"\\ud83d\"", "decode"),
+            (",\"x\":\"\\ude00\\ud83d\"", "decode"),
+            (",\"x\":\"\\ud83d\\u0041\"", "decode"),
+            (",\"\\ud83d\":1", "decode"),
+            (",\"x\":\"\t\"", "decode"),
+        ] {
+            refused(&event(members), rule);
+        }
+        refused("{\"id\":\"e\"} {}", "decode");
+        refused("[1]", "decode");
+        refused("\"text\"", "decode");
+        refused("null", "decode");
+        refused("{", "decode");
+        refused("{}", "required");
+    }
+
+    #[test]
+    fn reasons_hold_no_value_and_bad_bytes_are_placed() {
+        let (_, rejects) = record(&decoder(), event(",\"n\":\"4111-1111\"").as_bytes());
+        assert_eq!(
+            rejects[0].reason.message,
+            "field `n` holds text where `long` takes a whole number of 64 bits, exact"
+        );
+        let (_, rejects) = record(&decoder(), b"{\"id\":\"\xFF\"}");
+        assert_eq!(rejects[0].reason.message, "not UTF-8 at byte 7");
+    }
+
+    #[test]
+    fn one_bad_line_of_three() {
+        let line =
+            |id: &str, n: &str| format!("{{\"id\":\"{id}\",\"who\":\"c\",\"at\":0,\"n\":{n}}}");
+        let data = [line("a", "1"), line("b", "oops"), line("c", "3")].join("\n");
+        let (batch, rejects) = record(&decoder(), data.as_bytes());
+        assert_eq!(batch.columns[4], Column::longs([Some(1), Some(3)]));
+        let places: Vec<_> = batch.rows.iter().map(|r| r.coordinates.position.line).collect();
+        assert_eq!(places, [0, 2]);
+        assert_eq!(rejects[0].coordinates.position.line, 1);
+        assert_eq!(rejects[0].payload, line("b", "oops").as_bytes());
+    }
+
+    #[test]
+    fn identity_is_the_id_or_the_place() {
+        let (batch, _) = record(&decoder(), event("").as_bytes());
+        assert_eq!(batch.rows[0].identity, identity_of_id("e"));
+        let mut recipe = recipe();
+        recipe.schema.fields[0].role = None;
+        let (batch, _) = record(&decoder_of(&recipe), event("").as_bytes());
+        assert_eq!(batch.rows[0].identity, identity_of(&batch.rows[0].coordinates));
+    }
+
+    #[test]
+    fn unknown_fields() {
+        let line = event(",\"z\": {\"b\" : [1 ,2]},\"a\\\"\":1e999,\"z\":2.50");
+        let kept = |policy| {
+            let mut recipe = recipe();
+            recipe.schema.unknown_fields = policy;
+            let (batch, rejects) = record(&decoder_of(&recipe), line.as_bytes());
+            (
+                batch.rows.first().and_then(|row| row.unknown.clone()),
+                rejects.first().map(|reject| reject.reason.rule.clone()),
+            )
+        };
+        assert_eq!(kept(UnknownFields::Keep), (Some("\"a\\\"\":1e999,\"z\":2.50".into()), None));
+        assert_eq!(kept(UnknownFields::Drop), (None, None));
+        assert_eq!(kept(UnknownFields::Quarantine), (None, Some("unknown".into())));
+    }
+
+    #[test]
+    fn a_foreign_leat_is_an_unknown_field_of_another_name() {
+        let (batch, _) = record(&decoder(), event(",\"_leat\":{\"v\":1}").as_bytes());
+        assert_eq!(batch.rows[0].unknown.as_deref(), Some("\"_leat_untrusted\":{\"v\":1}"));
+        assert!(batch.rows[0].protected.is_empty());
+        // What came under that name is not ours either: ours, the later of the two, stays.
+        let line = event(",\"_leat_untrusted\":1,\"_leat\":2");
+        let (batch, _) = record(&decoder(), line.as_bytes());
+        assert_eq!(batch.rows[0].unknown.as_deref(), Some("\"_leat_untrusted\":2"));
+    }
+
+    #[test]
+    fn limits() {
+        let nested =
+            |depth: usize| event(&format!(",\"x\":{}{}", "[".repeat(depth), "]".repeat(depth)));
+        let (batch, _) = record(&decoder(), nested(63).as_bytes());
+        assert_eq!(batch.len(), 1);
+        refused(&nested(64), "decode");
+        refused(&nested(100_000), "decode");
+        refused(&event(&format!(",\"n\":{}", "[".repeat(100_000))), "decode");
+        refused(&event(&format!(",\"phone\":\"{}\"", "x".repeat((256 << 10) + 1))), "oversize");
+        refused(&event(&" ".repeat(1 << 20)), "oversize");
+        let many: String = (0..1_000).map(|i| format!(",\"f{i}\":0")).collect();
+        refused(&event(&many), "oversize");
+        let brackets = event(&format!(",\"x\":\"{}\\\"[\"", "[".repeat(100)));
+        assert_eq!(record(&decoder(), brackets.as_bytes()).0.len(), 1);
+        assert_eq!(Limits::default().depth, 64);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn never_panics_and_never_half(text in "\\PC*", bytes: Vec<u8>, members in "[\\[\\]{}\",:\\\\ua-f0-9.eE+-]*") {
+            for data in [text.as_bytes(), &bytes, event(&format!(",\"x\":{members}")).as_bytes()] {
+                let (batch, rejects) = record(&decoder(), data);
+                assert!(batch.columns.iter().all(|column| column.len() == batch.len()));
+                assert!(batch.len() + rejects.len() > 0);
+            }
+        }
+    }
+}

@@ -127,3 +127,91 @@ fn milliseconds(seconds: f64) -> Option<i64> {
     let millis = (seconds * 1000.0).round();
     (millis.abs() < 9e15).then_some(millis as i64)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_as_aws_sends_them() {
+        let event = br#"{"Records":[
+            {"kinesis":{"kinesisSchemaVersion":"1.0","partitionKey":"s\"1","sequenceNumber":"0495",
+             "data":"SGVsbG8=","approximateArrivalTimestamp":1480641523.477,"encryptionType":"KMS"},
+             "eventSource":"aws:kinesis","eventID":"shardId-000000000006:0495","invokeIdentityArn":"arn:x",
+             "eventSourceARN":"arn:aws:kinesis:us-east-1:123456789012:stream/simple-stream"},
+            {"kinesis":{"sequenceNumber":"496","data":"SGVs\/G8","approximateArrivalTimestamp":null},
+             "eventSourceARN":"arn:aws:kinesis:us-east-1:123456789012:stream/simple-stream/consumer/c:1"},
+            {"kinesis":{"sequenceNumber":"497","data":"SGVs\/GY="}},
+            {"kinesis":{"sequenceNumber":"498","data":5}},
+            {"kinesis":{"sequenceNumber":"499"}},
+            {"kinesis":{"sequenceNumber":"500","data":"SGVsbG8 "}},
+            {"kinesis":{"sequenceNumber":"501","data":""}}],
+            "window":{"start":"2020","end":"2020"},"state":{"1":282,"2":[true]},"isFinalInvokeForWindow":false}"#;
+        let records = records(event).unwrap();
+        let first = &records[0];
+        assert_eq!(first.coordinates.source.as_ref(), "simple-stream");
+        assert_eq!(first.coordinates.shard.as_ref(), "shardId-000000000006");
+        assert_eq!(first.coordinates.position.sequence, Sequence::new("495"));
+        assert_eq!(first.coordinates.arrival, Some(1_480_641_523_477));
+        assert_eq!((&*first.sequence_number, &*first.partition_key), ("0495", "s\"1"));
+        assert_eq!(records[1].coordinates.source.as_ref(), "simple-stream");
+        assert_eq!(records[1].coordinates.arrival, None);
+        let data: Vec<_> = records.iter().map(|record| record.data().ok()).collect();
+        let none = None::<Vec<u8>>;
+        assert_eq!(
+            data,
+            [
+                Some(b"Hello".to_vec()),
+                none.clone(), // padding is left out
+                Some(b"Hel\xFCf".to_vec()),
+                none.clone(),
+                none.clone(),
+                none,
+                Some(Vec::new()),
+            ]
+        );
+        assert_eq!(records[5].data().unwrap_err().rule, "base64");
+        assert_eq!((records[3].raw(), records[4].raw()), (&b"5"[..], &b""[..]));
+    }
+
+    #[test]
+    fn what_is_no_event() {
+        assert!(records(b"{\"Records\":[],\"state\":{}}").unwrap().is_empty());
+        for event in [
+            "",
+            "{}",
+            "[]",
+            "{\"Records\":[{}]}",
+            "{\"Records\":[{\"s3\":{\"secret\":1}}]}",
+            "{\"Records\":[]",
+        ] {
+            let error = records(event.as_bytes()).unwrap_err().to_string();
+            assert!(error.contains("`Records`") && !error.contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn arrivals_are_rounded() {
+        for (seconds, millis) in [
+            (1_545_084_650.987, Some(1_545_084_650_987)),
+            (1.4285376E9, Some(1_428_537_600_000)),
+            (0.0004, Some(0)),
+            (0.0006, Some(1)),
+            (1e300, None),
+            (f64::NAN, None),
+        ] {
+            assert_eq!(milliseconds(seconds), millis, "{seconds}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn never_panics(bytes: Vec<u8>, data in "\\PC*") {
+            let _ = records(&bytes);
+            let record = serde_json::json!({"Records": [{"kinesis": {"sequenceNumber": data, "data": data}, "eventID": data, "eventSourceARN": data}]});
+            let event = record.to_string();
+            let records = records(event.as_bytes()).unwrap();
+            let _ = records[0].data();
+        }
+    }
+}

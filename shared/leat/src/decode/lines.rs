@@ -77,3 +77,40 @@ impl<R: BufRead> JsonLines<R> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::BufReader;
+
+    use super::*;
+    use crate::decode::Limits;
+    use crate::decode::fixture::recipe;
+
+    #[test]
+    fn lines_of_a_file() {
+        let limits = Limits { line: 60, landed_line: 60, ..Limits::default() };
+        let decoder = Decoder::new(&recipe(), None, limits);
+        let event = |id: &str| format!("{{\"id\":\"{id}\",\"who\":\"c\",\"at\":0}}");
+        let filled = format!("{:60}", event("d"));
+        let text = format!(
+            "\u{feff}{}\r\n\n{}\n{{\n{filled}\r\n{filled} \n{filled}\r \n{}",
+            event("a"),
+            event("b"),
+            event("z")
+        );
+        for buffer in [1, 5, 8192] {
+            let (mut batch, mut rejects) = (decoder.batch(), Vec::new());
+            let input = BufReader::with_capacity(buffer, text.as_bytes());
+            let mut file = JsonLines::new(input, "file".into(), false);
+            while file.read(&decoder, 2, &mut batch, &mut rejects).unwrap() {}
+            let places = |row: &Coordinates| row.position.line;
+            let rows: Vec<_> = batch.rows.iter().map(|row| places(&row.coordinates)).collect();
+            assert_eq!(rows, [0, 2, 4, 7]);
+            let refused: Vec<_> = rejects
+                .iter()
+                .map(|reject| (places(&reject.coordinates), reject.reason.rule.as_str()))
+                .collect();
+            assert_eq!(refused, [(3, "decode"), (5, "oversize"), (6, "oversize")]);
+        }
+    }
+}

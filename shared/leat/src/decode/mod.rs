@@ -1,9 +1,13 @@
 //! Bytes → columns. One bad record, or line, becomes a reject with its reason and its coordinates; its neighbours
 //! are unharmed.
 
+#[cfg(test)]
+mod conformance;
 pub mod csv;
 mod decoder;
 mod expand;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod json;
 pub mod kinesis;
 mod kpl;
@@ -99,4 +103,39 @@ pub fn ahead(event_time: i64, arrival: Option<i64>, max_ahead: Option<i64>) -> O
 
 fn reason(rule: &str, message: impl Into<String>) -> Reason {
     Reason { rule: rule.to_string(), message: message.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_ahead_of_their_arrival() {
+        for (event_time, arrival, max_ahead, is_ahead) in [
+            (5_000_001, Some(0), Some(5_000_000), true),
+            (5_000_000, Some(0), Some(5_000_000), false),
+            (5_000_001, None, Some(5_000_000), false),
+            (5_000_001, Some(0), None, false),
+            (i64::MAX, Some(i64::MAX), Some(i64::MAX), false),
+            (i64::MIN, Some(i64::MIN), Some(0), false),
+        ] {
+            assert_eq!(ahead(event_time, arrival, max_ahead).is_some(), is_ahead, "{event_time}");
+        }
+    }
+
+    #[test]
+    fn batches_are_gathered_and_appended() {
+        let (mut batch, _) = fixture::record(
+            &fixture::decoder(),
+            b"{\"id\":\"a\",\"who\":\"x\",\"at\":0}\n{\"id\":\"b\",\"who\":\"y\",\"at\":0}",
+        );
+        let back = batch.gather(&[1, 0, 9]);
+        assert_eq!(back.len(), 2);
+        assert_eq!(back.columns[0], Column::strings([Some("b"), Some("a")]));
+        assert_eq!(back.rows[0].coordinates.position.line, 1);
+        batch.append(back);
+        assert_eq!((batch.len(), batch.columns[8].len()), (4, 4));
+        batch.clear();
+        assert!(batch.is_empty() && batch.columns[0].is_empty());
+    }
 }
