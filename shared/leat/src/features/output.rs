@@ -7,6 +7,7 @@
 use super::error::FeatureError;
 use super::steps::Named;
 use crate::column::Type;
+use crate::recipe::pattern::matches;
 
 /// What `patterns` find among `columns`.
 pub(super) fn select<'a>(
@@ -39,45 +40,4 @@ pub(super) fn select<'a>(
         }
     }
     if found.is_empty() { Err(FeatureError::Nothing) } else { Ok(found) }
-}
-
-/// True if `name` is `pattern`, in which `*` stands for any characters or none.
-fn matches(pattern: &str, name: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let first = parts.next().unwrap_or_default();
-    let Some(mut rest) = name.strip_prefix(first) else { return false };
-    let Some(last) = parts.next_back() else { return rest.is_empty() };
-    for part in parts {
-        match rest.find(part) {
-            Some(at) => rest = &rest[at + part.len()..],
-            None => return false,
-        }
-    }
-    rest.ends_with(last)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::matches;
-
-    #[test]
-    fn patterns() {
-        for (pattern, name, expected) in [
-            ("a", "a", true),
-            ("a", "ab", false),
-            ("*", "", true),
-            ("*", "ab", true),
-            ("a*", "ab", true),
-            ("a*", "ba", false),
-            ("*_1h", "amount_sum_1h", true),
-            ("*_1h", "amount_sum_24h", false),
-            ("a*a", "a", false),
-            ("a*b*c", "a-b-c", true),
-            ("a*b*c", "a-c-b", false),
-            ("**", "x", true),
-            ("é*", "ék", true),
-        ] {
-            assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
-        }
-    }
 }

@@ -69,6 +69,8 @@ struct Columns {
 #[derive(Debug)]
 struct Known {
     name: String,
+    /// The name in lower case: it tells columns apart in the lake.
+    lower: String,
     /// None after an error: nothing is said of its type.
     kind: Option<Type>,
     /// The level of the fitted step that it goes back to; 0: none.
@@ -87,7 +89,7 @@ impl Columns {
     /// Adds a column; a name that is taken is an error. Upper and lower case do not tell columns apart in the lake.
     fn add(&mut self, name: &str, kind: Option<Type>, place: Place, report: &mut Report) {
         let lower = name.to_lowercase();
-        match self.known.iter().find(|known| known.name.to_lowercase() == lower) {
+        match self.known.iter().find(|known| known.lower == lower) {
             Some(taken) => {
                 let Place { line, column } = taken.place;
                 let message = match taken.name == name {
@@ -103,7 +105,7 @@ impl Columns {
             }
             None => {
                 let name = name.to_owned();
-                self.known.push(Known { name, kind, level: 0, place, stepped: false });
+                self.known.push(Known { name, lower, kind, level: 0, place, stepped: false });
             }
         }
     }
@@ -118,9 +120,10 @@ impl Columns {
                 format!("`{name}` is not known before `fit`, which decides what ends its name");
             return report.error(place, message, Some("read the column that it is made of".into()));
         }
-        let near = nearest(name, self.known.iter().map(|known| known.name.as_str()));
-        let hint = did_you_mean(near).unwrap_or_else(|| hint.to_owned());
-        report.error(place, format!("there is no column `{name}` here"), Some(hint));
+        report.error_with(place, format!("there is no column `{name}` here"), || {
+            let near = nearest(name, self.known.iter().map(|known| known.name.as_str()));
+            did_you_mean(near).or_else(|| Some(hint.to_owned()))
+        });
     }
 }
 
@@ -225,6 +228,15 @@ fn derives(recipe: &Recipe, places: &Places, columns: &mut Columns, report: &mut
 }
 
 fn windows(recipe: &Recipe, places: &Places, columns: &mut Columns, report: &mut Report) {
+    let wanted: usize = recipe.windows.iter().map(Window::width).sum();
+    if let (true, Some(Window::Over { place, .. } | Window::Session { place, .. })) =
+        (wanted > MAX_WINDOW_COLUMNS, recipe.windows.first())
+    {
+        let message =
+            format!("`windows` makes {wanted} columns; at most {MAX_WINDOW_COLUMNS} are allowed");
+        columns.nameless = true;
+        return report.error(*place, message, None);
+    }
     let mut made = Vec::new();
     for (window, places) in recipe.windows.iter().zip(&places.windows) {
         match window {
@@ -244,14 +256,6 @@ fn windows(recipe: &Recipe, places: &Places, columns: &mut Columns, report: &mut
                 made.extend(window.columns().into_iter().map(|column| (column, *place)));
             }
         }
-    }
-    if made.len() > MAX_WINDOW_COLUMNS {
-        let message = format!(
-            "`windows` makes {} columns; at most {MAX_WINDOW_COLUMNS} are allowed",
-            made.len()
-        );
-        report.error(made[0].1, message, None);
-        return;
     }
     for ((name, kind), place) in made {
         columns.add(&name, Some(kind), place, report);
@@ -336,14 +340,10 @@ impl Checker<'_> {
                 // What a step with an error makes is not known; what reads it later is no error.
                 Err(()) => {
                     if columns.get(name).is_none() {
-                        let name = name.clone();
-                        columns.known.push(Known {
-                            name,
-                            kind: None,
-                            level: 0,
-                            place,
-                            stepped: true,
-                        });
+                        let (name, lower) = (name.clone(), name.to_lowercase());
+                        let known =
+                            Known { name, lower, kind: None, level: 0, place, stepped: true };
+                        columns.known.push(known);
                     }
                     columns.open.push((format!("{name}_"), false));
                 }

@@ -347,6 +347,14 @@ impl Window {
         }
     }
 
+    /// How many columns it makes.
+    pub fn width(&self) -> usize {
+        match self {
+            Window::Over { aggregates, over, .. } => aggregates.len().saturating_mul(over.len()),
+            Window::Session { emit, .. } => emit.len(),
+        }
+    }
+
     /// The columns that the entry reads.
     pub fn reads(&self) -> impl Iterator<Item = &str> {
         let aggregates = match self {

@@ -42,6 +42,8 @@ mod tests {
             ("a*b*c", "a-b-b-c", true),
             ("a*b*c", "a-c", false),
             ("*é*", "né", true),
+            ("*_1h", "amount_sum_1h", true),
+            ("*_1h", "amount_sum_24h", false),
             ("**", "x", true),
             ("b*", "abc", false),
         ] {

@@ -7,6 +7,9 @@ use super::yaml::{Data, Entry, Meaning, Node, Scalar, short};
 use super::{Place, Span};
 use crate::diagnostic::nearest;
 
+/// A list of names or spans has at most so many.
+const MAX_ITEMS: usize = 500;
+
 /// A value of the shape that its key says, and where it begins.
 #[derive(Debug)]
 pub(super) struct Item<'n> {
@@ -185,6 +188,7 @@ pub(super) fn item<'n>(
         (Kind::Section(known), _) => Value::Map(section(node, known, report)?),
         (Kind::Either(sections), _) => Value::Map(either(node, sections, report)?),
         (Kind::OneOrMany(kind) | Kind::AllOr(kind), Data::List(items)) => {
+            bounded(items.len(), MAX_ITEMS, key, node, report)?;
             if items.is_empty() {
                 report.error(node.place, format!("`{key}` is an empty list"), None);
             }
