@@ -268,9 +268,19 @@ mod tests {
         for (name, column) in apply(&SPEC, parameters, &column).unwrap() {
             assert!((0..3).all(|row| !column.is_valid(row)), "{name}");
         }
-        let parameters = r#"{"parts":["hour"],"cyclic":true,"time_zone":"Pacific/Kiritimati"}"#;
-        for (name, column) in apply(&SPEC, parameters, &column).unwrap() {
-            assert!((0..3).all(|row| !column.is_valid(row)), "{name}");
+    }
+
+    #[test]
+    fn the_ends_of_the_calendar() {
+        let mut column = Column::new(Type::Timestamp);
+        for (time, inwards) in [(Timestamp::MIN, 1_000_000), (Timestamp::MAX, -1_000_000)] {
+            column.push(Value::Timestamp(time.as_microsecond() + inwards));
+        }
+        for zone in ["UTC", "Pacific/Kiritimati", "Pacific/Pago_Pago"] {
+            let parameters = serde_json::json!({"parts": WORDS, "time_zone": zone}).to_string();
+            for (name, column) in apply(&SPEC, &parameters, &column).unwrap() {
+                assert!(column.is_valid(0) && column.is_valid(1), "{name} in {zone}");
+            }
         }
     }
 
