@@ -19,6 +19,10 @@ pub struct Features {
 impl Features {
     /// Binds `state`, which [`FittedState::from_json`] checked, to its recipe.
     pub fn bind(recipe: &Recipe, plan: &Plan, state: &FittedState) -> Result<Self, FeatureError> {
+        if state.state_plan != plan.state_plan {
+            let (found, wanted) = (state.state_plan.clone(), plan.state_plan.clone());
+            return Err(FeatureError::StatePlan { found, wanted });
+        }
         if state.steps.len() != recipe.features.len() {
             return Err(FeatureError::Count {
                 found: state.steps.len(),

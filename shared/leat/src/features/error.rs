@@ -95,6 +95,17 @@ pub enum FeatureError {
         /// What is wrong.
         message: String,
     },
+    /// A state saw other windows.
+    #[error(
+        "the fitted state has state plan {found}, the recipe now comes to {wanted}, so that its windows are not those \
+         that were fitted; fit again"
+    )]
+    StatePlan {
+        /// What the state has.
+        found: String,
+        /// What the recipe comes to.
+        wanted: String,
+    },
     /// A state has another number of steps.
     #[error("the fitted state has {found} steps, the recipe {wanted}; fit again")]
     Count {

@@ -69,7 +69,7 @@ impl Fit {
             steps.wanted(plan, learners.iter().map(|(unit, _)| steps.units[*unit].source))?;
         let mut so_far = so_far.to_vec();
         so_far.resize(recipe.features.len(), None);
-        let of = hash_of(&(recipe, &so_far, level));
+        let of = hash_of(&(recipe, &plan.state_plan, &so_far, level));
         Ok(Fit { level, of, rows: 0, recipe: recipe.clone(), so_far, steps, wanted, learners })
     }
 
@@ -123,7 +123,7 @@ impl Fit {
             return refuse("it has another form; use one version of leat throughout a fit");
         }
         if other.of != self.of {
-            return refuse("it is of another recipe, level or state so far");
+            return refuse("it is of another recipe, state plan, level or state so far");
         }
         for ((_, learner), partial) in self.learners.iter_mut().zip(&other.learners) {
             learner.merge(partial).map_err(FeatureError::Partial)?;

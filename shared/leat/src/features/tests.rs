@@ -67,7 +67,7 @@ fn recipe(steps: Vec<Step>, levels: &[usize], output: &[&str]) -> (Recipe, Plan)
         output: output.iter().map(|o| (*o).to_owned()).collect(),
     };
     let levels = levels.to_vec();
-    (recipe, Plan { columns, derives: Vec::new(), levels, state_plan: String::new() })
+    (recipe, Plan { columns, derives: Vec::new(), levels, state_plan: "plan".into() })
 }
 
 /// The example: two levels, and each operator.
@@ -184,6 +184,7 @@ fn the_file() {
   "leat": 1,
   "recipe": "example",
   "recipe_hash": "abc",
+  "state_plan": "plan",
   "hash": "HASH",
   "mode": "serve",
   "rows": 5,
@@ -285,7 +286,7 @@ fn files_that_are_refused() {
     }
     let found = refused(&text, "def");
     assert!(found.contains("with hash abc, and this recipe has def"), "{found}");
-    for end in (0..text.len()).step_by(7) {
+    for end in (0..text.trim_end().len()).step_by(7) {
         assert!(FittedState::from_json(&text[..end], "abc").is_err());
     }
 }
@@ -306,6 +307,7 @@ fn states_that_do_not_fit() {
         (bound(|s| s.steps[3].outputs[0] = "x".into()), "it gives x"),
         (bound(|s| s.steps[1].state.clear()), "step 2 (`standard_scale`) is not fitted"),
         (bound(|s| drop(s.steps[0].state.insert("age".into(), json!({"x": 1})))), "`age`: "),
+        (bound(|s| s.state_plan = "other".into()), "has state plan other, the recipe now"),
         (bound(|s| drop(s.steps.pop())), "has 5 steps, the recipe 6"),
         (bound(|s| drop(s.columns.pop())), "first at place 9"),
         (bound(|s| s.columns.swap(0, 1)), "first at place 1"),
