@@ -1,4 +1,4 @@
-"""`python -m leat_local up | down | status`: the local AWS."""
+"""`python -m leat_local up | down | status | demo`: the local AWS, and the whole pipeline on it."""
 
 from __future__ import annotations
 
@@ -16,9 +16,16 @@ def main() -> int:
     start.add_argument("--no-auth", action="store_true", help="let every caller do everything")
     commands.add_parser("down", help="end it with all it started")
     commands.add_parser("status", help="say where it answers")
+    demo = commands.add_parser("demo", help="the whole pipeline on a local AWS")
+    demo.add_argument("--history", type=int, default=30_000, help="events in the history file")
+    demo.add_argument("--live", type=int, default=8_000, help="events put on the stream")
+    demo.add_argument("--keep", action="store_true", help="stay up afterwards, until Ctrl-C")
     given = parser.parse_args()
     try:
-        return {"up": _up, "down": _down, "status": _status}[given.command](given)
+        return {"up": _up, "down": _down, "status": _status, "demo": _demo}[given.command](given)
+    except KeyboardInterrupt:
+        print("\nleat_local: stopped", file=sys.stderr)
+        return 130
     except stack.Trouble as why:
         print(f"leat_local: {why}", file=sys.stderr)
         return 2
@@ -44,6 +51,12 @@ def _status(_) -> int:
         return 0
     print("not running")
     return 1
+
+
+def _demo(given) -> int:
+    from .demo import run
+
+    return run.run(given.history, given.live, given.keep)
 
 
 if __name__ == "__main__":

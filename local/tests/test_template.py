@@ -86,8 +86,12 @@ def test_statements_are_narrow(statement):
     assert not any("*" in action for action in actions)
     assert "iam:PassRole" not in actions
     if "*" in listed(statement["Resource"]):  # the API has no resource level
-        free = {"xray:PutTraceSegments", "xray:PutTelemetryRecords", "cloudwatch:PutMetricData"}
-        assert set(actions) <= free
+        assert set(actions) <= {
+            "cloudwatch:PutMetricData",
+            "ecr:GetAuthorizationToken",
+            "xray:PutTelemetryRecords",
+            "xray:PutTraceSegments",
+        }
     for resource in listed(statement["Resource"]):
         arn = text(resource)
         if any(a.startswith("s3:") and "Object" in a for a in actions) and "quarantine" not in arn:
@@ -269,6 +273,8 @@ def test_the_datasets_are_json():
     value = function("s3-glue-trigger")["LEAT_DATASETS"]["Sub"]
     (dataset,) = json.loads(value)
     assert dataset["start"]["glue"]["job"] == "leat-${Stage}-cleanse"
+    (job,) = of("Glue::Job").values()
+    assert job["DefaultArguments"]["--leat-cleansed"] == {"Sub": dataset["cleansed"]}
 
 
 def test_the_mapping_gives_nothing_up_early():

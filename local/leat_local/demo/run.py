@@ -1,0 +1,348 @@
+"""The demo, step by step."""
+
+from __future__ import annotations
+
+import csv
+import json
+import platform
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from .. import deploy, stack, training
+from ..stack import ROOT, Trouble
+from . import measure
+from .accounts import Account, Stores, identity
+from .pipeline import FOLDER, LEAT, RECIPE, Pipeline
+from .steps import Steps, waiting
+
+OUT = stack.HOME / "demo"
+SEED, CUSTOMERS = 7, 1000
+QUICK = {"FirehoseBufferSeconds": "10", "TransformBufferSeconds": "3", "BatchSize": "500"}
+
+
+def run(history: int, live: int, keep: bool) -> int:
+    """Runs it all; 0 if everything balances and the model is as good as promised."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    shutil.rmtree(OUT, ignore_errors=True)
+    OUT.mkdir(parents=True)
+    steps = Steps(total=10)
+    try:
+        return Demo(steps, history, live).run(keep)
+    finally:
+        (OUT / "secret").unlink(missing_ok=True)
+        stack.down()
+
+
+class Demo:
+    """One run: what the steps hand on to each other."""
+
+    def __init__(self, steps: Steps, history: int, live: int):
+        self.steps, self.events, self.later = steps, history, live
+        self.wheel = ""
+
+    def run(self, keep: bool) -> int:
+        with self.steps.step("Build the functions, the command line and the wheel") as say:
+            self.build(say)
+        with self.steps.step("Start the local AWS") as say:
+            local = stack.up(owned=True)
+            say(f"{local.endpoint}, every role enforced")
+        with self.steps.step("Deploy template.yaml with sam deploy") as say:
+            deploy.stage(ROOT / "target" / "fast", ROOT)
+            outputs = deploy.deploy(local, Wheel=self.wheel, **QUICK)
+            self.at = Pipeline(local, outputs)
+            self.stores = Stores(self.at.client, outputs, RECIPE)
+            say(f"functions: {', '.join(deploy.FUNCTIONS)}")
+        with self.steps.step("Put the recipe, its rules, the job and the wheel into the lake"):
+            self.furnish()
+        with self.steps.step("Land a history file: S3 event, trigger, Glue (Spark), cleansed") as say:
+            self.land(say)
+        with self.steps.step("Fit the features on cleansed history; train XGBoost; start its endpoint") as say:
+            self.train(say)
+        with self.steps.step("Seed each customer's windows from history; set what serves") as say:
+            self.seed(say)
+        with self.steps.step("Stream live events: features, windows, endpoint, predictions") as say:
+            self.stream(say)
+        with self.steps.step("The same events through the lake: Firehose, landing, Glue, cleansed") as say:
+            self.follow(say)
+        with self.steps.step("Accounts, AUC, latency") as say:
+            good = self.report(say)
+        self.steps.table()
+        self.where()
+        if keep:
+            self.stay(local)
+        return 0 if good else 1
+
+    # The steps
+
+    def build(self, say) -> None:
+        names = [name for function in deploy.FUNCTIONS for name in ("-p", function)]
+        _run("cargo", "build", "--profile", "fast", "-p", "leat-cli", *names)
+        _run(str(ROOT / "scripts" / "wheel"))
+        (wheel,) = (ROOT / "dist" / "wheel").glob("*.whl")
+        self.wheel = wheel.name
+        say(f"{platform.machine()}, {LEAT.name} and {self.wheel}")
+
+    def furnish(self) -> None:
+        for name in ("recipe.yaml", "quality.dqdl"):
+            self.at.upload(FOLDER / name, f"artifacts/recipes/{RECIPE}/{name}")
+        self.at.upload(ROOT / "glue" / "cleanse.py", "artifacts/jobs/cleanse.py")
+        self.at.upload(ROOT / "dist" / "wheel" / self.wheel, f"artifacts/wheels/{self.wheel}")
+        self.keys = ("--keys", f"file:{self.at.secret(OUT / 'secret')}")
+
+    def land(self, say) -> None:
+        path = OUT / "history.jsonl"
+        self.generate(path, self.events)
+        self.history = path.read_bytes().splitlines(keepends=True)
+        self.at.land(path)
+        say(f"{len(self.history):,} events in {path.name}; waiting for the job")
+        units = self.at.until(self.stores.units, 600, "no unit was published")
+        say(f"unit {units[0]['unit']}: {json.dumps(units[0].get('counts', {}))}")
+
+    def train(self, say) -> None:
+        state, features = OUT / "state.json", OUT / "features.csv"
+        recipe = FOLDER / "recipe.yaml"
+        self.at.leat("fit", recipe, self.at.cleansed, *self.keys, "--state", state)
+        given = (*self.keys, "--state", state, "--output", features)
+        self.at.leat("transform", recipe, self.at.cleansed, *given)
+        self.state = json.loads(state.read_text())
+        self.names = [column["name"] for column in self.state["columns"]]
+        labels = {
+            row["transaction_id"]: int(row["is_fraud"])
+            for row in map(_object, self.history)
+            if "transaction_id" in row and "is_fraud" in row
+        }
+        self.rows = _rows(features, self.names, labels)
+        fraud = sum(label for label, _ in self.rows)
+        say(f"{len(self.rows):,} rows, {fraud:,} of them fraud, {len(self.names)} features")
+        archive = self.fit_model("all", self.rows)
+        name = f"leat-{RECIPE}-{self.state['hash'][:8]}"
+        self.at.endpoint(name, archive)
+        self.endpoint = name
+        say(f"endpoint {name} is in service; {training.metrics(OUT / 'all')}")
+
+    def fit_model(self, name: str, rows: list) -> Path:
+        """Trains on rows of (label, features) in SageMaker's CSV form."""
+        channel = OUT / name / "train"
+        channel.mkdir(parents=True)
+        with (channel / "rows.csv").open("w") as out:
+            out.writelines(f"{label},{','.join(cells)}\n" for label, cells in rows)
+        return training.train(channel, OUT / name)
+
+    def seed(self, say) -> None:
+        recipe = FOLDER / "recipe.yaml"
+        table = f"dynamodb:{self.at.out['StateTable']}"
+        said = self.at.leat("seed", recipe, self.at.cleansed, *self.keys, "--to", table)
+        say(said.strip().splitlines()[-1] if said.strip() else f"into {table}")
+        key = f"artifacts/states/{RECIPE}/{self.state['hash']}.json"
+        self.at.upload(OUT / "state.json", key)
+        for name in ("recipe.yaml", "quality.dqdl"):
+            own = f"artifacts/recipes/{RECIPE}/{self.state['recipe_hash']}/{name}"
+            self.at.upload(FOLDER / name, own)
+        url = f"s3://{self.at.out['LakeBucket']}/{key}"
+        self.at.serve(self.endpoint, url, self.state)
+        say(f"serving: {self.endpoint}, state {self.state['hash'][:16]}")
+
+    def stream(self, say) -> None:
+        path, labels = OUT / "live.jsonl", OUT / "labels.csv"
+        self.generate(path, self.later, "--skip", str(self.events), "--labels", str(labels))
+        with labels.open(newline="") as file:
+            found = {r["transaction_id"]: r["is_fraud"] for r in csv.DictReader(file)}
+        self.labels = {k: int(v in ("1", "true")) for k, v in found.items()}
+        self.live = path.read_bytes().splitlines(keepends=True)
+        self.at.start_mapping()
+        self.at.put(self.live)
+        say(f"{len(self.live):,} events put; waiting for their predictions")
+        self.settle(self.live_account, 300)
+
+    def follow(self, say) -> None:
+        self.settle(self.lake_account, 420)
+        say(f"{len(self.stores.units())} units published by {len(self.at.runs())} runs")
+
+    def report(self, say) -> bool:
+        accounts = [self.history_account(), self.live_account(), self.lake_account()]
+        for account in accounts:
+            for row in account.rows():
+                say(row)
+        predictions = self.stores.predictions()
+        (OUT / "predictions.jsonl").write_text("".join(json.dumps(p) + "\n" for p in predictions))
+        good = not any(account.problems() for account in accounts)
+        good &= self.compare_streams(say, predictions)
+        good &= self.quality(say, predictions)
+        times = self.at.durations("kinesis-features")
+        for share in (0.5, 0.99):
+            value = measure.percentile(times, share)
+            say(f"latency of {len(times)} batches, p{share * 100:.0f}: {value:,.0f} ms")
+        return good
+
+    def where(self) -> None:
+        """Where to look afterwards."""
+        print(
+            f"""
+Where to look:
+  {OUT}/state.json          what was learned
+  {OUT}/predictions.jsonl   each prediction with its features
+  {OUT}/features.csv        what the model was trained on
+  {stack.HOME}/logs/             the local AWS, each Glue run, each endpoint
+  recipes/{RECIPE}/  the recipe: change it and run this again"""
+        )
+
+    def stay(self, local) -> None:
+        """Leaves it running until Ctrl-C."""
+        print("\nThe local AWS stays up until Ctrl-C. In another shell:\n")
+        for name, value in local.environment().items():
+            print(f"  export {name}={value}")
+        try:
+            signal.pause()
+        except KeyboardInterrupt:
+            print()
+
+    # Their parts
+
+    def generate(self, path: Path, events: int, *more: str) -> None:
+        self.at.leat(
+            "generate", RECIPE, "--events", str(events), "--seed", str(SEED),
+            "--customers", str(CUSTOMERS), "--output", path, *more,
+        )  # fmt: skip
+
+    def settle(self, account, seconds: float) -> None:
+        """Waits until an account balances; goes on, and lets the report say why, if it does not."""
+        over = time.monotonic() + seconds
+        while (books := account()).problems() and time.monotonic() < over:
+            found = sum(len(events) for events in books.places.values())
+            waiting("events found", found, len(books.put))
+            time.sleep(1)
+
+    def live_account(self) -> Account:
+        put = {identity(line) for line in self.live}
+        written = {row["id"] for row in self.stores.predictions()}
+        seeded = put & {identity(line) for line in self.history}
+        places = {
+            "written": written,
+            "applied with the history": seeded - written,
+            "dropped by a rule": set(),
+            "quarantined": self.stores.quarantined(f"quarantine/{RECIPE}/date="),
+            # What is late, or given up by the mapping, may have been written in part.
+            "undelivered": self.stores.undelivered() - written,
+            "dead-lettered": self.stores.dead_lettered() - written,
+        }
+        return Account("stream -> predictions", len(self.live), put, places)
+
+    def lake_account(self) -> Account:
+        account = self._lake(
+            "stream -> Firehose -> landing -> cleansed", self.live, "landing/stream/"
+        )
+        account.places["failed in Firehose"] = self.stores.failed()
+        return account
+
+    def history_account(self) -> Account:
+        return self._lake("file -> landing -> cleansed", self.history, "landing/files/")
+
+    def _lake(self, title: str, lines: list[bytes], prefix: str) -> Account:
+        """The books of the units that were made from objects under a prefix, and of no other."""
+        put, written, quarantined = {identity(line) for line in lines}, set(), set()
+        for unit in self.stores.units():
+            keys = [o["key"] for o in self.stores.manifest(unit["unit"])["objects"]]
+            ours = [key.startswith(prefix) for key in keys]
+            if any(ours):
+                ids = set(self.stores.cleansed(unit))
+                bad = self.stores.quarantined(f"quarantine/{RECIPE}/unit={unit['unit']}/")
+                # A run takes what has landed: a file and the stream may be in one unit.
+                written |= ids if all(ours) else ids & put
+                quarantined |= bad if all(ours) else bad & put
+        return Account(title, len(lines), put, {"written": written, "quarantined": quarantined})
+
+    def compare_streams(self, say, predictions: list[dict]) -> bool:
+        """The predictions stream holds, at least once each, the rows of the table."""
+        table = {row["id"]: row for row in predictions}
+        stream = self.stores.predicted_on_the_stream()
+        same = all(table.get(row["id"]) == row for row in stream)
+        same &= {row["id"] for row in stream} == set(table)
+        verdict = "the same rows as the table" if same else "NOT the same rows as the table"
+        say(f"predictions stream: {len(stream):,} rows, {verdict}")
+        return same
+
+    def quality(self, say, predictions: list[dict]) -> bool:
+        """How good the live predictions are, and what the windows have to do with it."""
+        null = sum(p["prediction"] is None for p in predictions)
+        if null:
+            say(f"! {null:,} predictions are null")
+        known = [p for p in predictions if p["id"] in self.labels]
+        scored = [p for p in known if p["prediction"] is not None]
+        labels = [self.labels[p["id"]] for p in scored]
+        scores = [p["prediction"] for p in scored]
+        table = _table([[p["features"].get(name) for name in self.names] for p in scored])
+        full = measure.auc(labels, scores)
+        keep = [i for i, name in enumerate(self.names) if not _of_windows(name)]
+        rows = [(label, [cells[i] for i in keep]) for label, cells in self.rows]
+        bare = measure.auc(labels, self.predict("without-windows", rows, table[:, keep]))
+        shuffled = []
+        for seed in range(5):
+            shuffle = [label for label, _ in self.rows]
+            random.Random(seed).shuffle(shuffle)
+            rows = [(label, cells) for label, (_, cells) in zip(shuffle, self.rows, strict=True)]
+            shuffled.append(measure.auc(labels, self.predict(f"shuffled-{seed}", rows, table)))
+        chance = sum(shuffled) / len(shuffled)
+        say(f"AUC of the {len(scored):,} predictions      {full:.3f}  ({sum(labels):,} are fraud)")
+        say(f"AUC without the windows ({len(keep)} features)  {bare:.3f}")
+        say(f"AUC with shuffled labels (mean of 5)  {chance:.3f}")
+        good = full >= bare + 0.05 and abs(chance - 0.5) <= 0.03 and not null
+        promise = "every event has a score, windows add 0.05 at least, chance is 0.5 ± 0.03"
+        say(f"as promised: {promise}" if good else f"NOT as promised: {promise}")
+        return good
+
+    def predict(self, name: str, rows: list, table: np.ndarray) -> list[float]:
+        """Scores of another model, trained the same way, on the features of the live events."""
+        import xgboost
+
+        self.fit_model(name, rows)
+        booster = xgboost.Booster()
+        booster.load_model(bytearray((OUT / name / "model" / "xgboost-model").read_bytes()))
+        return booster.predict(xgboost.DMatrix(table, missing=np.nan)).tolist()
+
+
+def _run(*command: str) -> None:
+    done = subprocess.run(command, cwd=ROOT)
+    if done.returncode != 0:
+        raise Trouble(f"`{' '.join(command)}` failed with {done.returncode}")
+
+
+def _object(line: bytes) -> dict:
+    try:
+        found = json.loads(line)
+        return found if isinstance(found, dict) else {}
+    except ValueError:
+        return {}
+
+
+def _rows(path: Path, names: list[str], labels: dict[str, int]) -> list[tuple[int, list[str]]]:
+    """The rows of a features file that have a label, as (label, cells in the model's order)."""
+    with path.open(newline="") as file:
+        return [
+            (labels[row["transaction_id"]], [row[name] for name in names])
+            for row in csv.DictReader(file)
+            if row["transaction_id"] in labels
+        ]
+
+
+def _table(rows: list[list]) -> np.ndarray:
+    return np.array([[np.nan if x is None else float(x) for x in row] for row in rows])
+
+
+def _of_windows(name: str) -> bool:
+    """Whether a feature comes from the recipe's windows."""
+    recipe = yaml.safe_load((FOLDER / "recipe.yaml").read_text())
+    for window in recipe["windows"]:
+        if "session" in window and name.startswith("session_"):
+            return True
+        for span in window.get("over", []):
+            if name == f"count_{span}" or name.endswith(f"_{span}"):
+                return True
+    return False
