@@ -24,6 +24,15 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// [`Failure::Busy`] for what may succeed later, [`Failure::Config`] for what a person must mend.
+    pub fn service(text: impl ToString, is_transient: bool) -> Self {
+        if is_transient {
+            Failure::Busy(text.to_string())
+        } else {
+            Failure::Config(text.to_string())
+        }
+    }
+
     /// The word that a state machine matches.
     pub const fn word(&self) -> &'static str {
         match self {

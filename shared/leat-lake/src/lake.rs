@@ -1,6 +1,7 @@
 //! From a URL to a folder of objects.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::{Component, PathBuf};
 use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::Duration;
 
@@ -48,6 +49,7 @@ impl Lake {
             "file" => {
                 let path = std::path::absolute(rest.strip_prefix("//").unwrap_or(rest))
                     .map_err(|why| wrong(&why.to_string()))?;
+                let path = without_dots(&path);
                 let path = path.to_str().ok_or_else(|| wrong("the path is not UTF-8"))?.to_owned();
                 (self.store("file", || Ok(Arc::new(LocalFileSystem::new())))?, path)
             }
@@ -157,6 +159,17 @@ impl Lake {
     }
 }
 
+/// The path with each `..` taken at its word: a key has none.
+fn without_dots(path: &std::path::Path) -> PathBuf {
+    path.components().fold(PathBuf::new(), |mut path, part| {
+        match part {
+            Component::ParentDir => drop(path.pop()),
+            part => path.push(part),
+        }
+        path
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -169,7 +182,7 @@ mod tests {
     fn places() {
         let vars = [("AWS_REGION", "eu-west-1"), ("AWS_ENDPOINT_URL", "http://127.0.0.1:9")];
         let lake = Lake::new(&vars.map(|(k, v)| (k.into(), v.into())).into());
-        for good in ["s3://b/p/", "s3://b", "file:x/y", "file:///x", "memory:", "memory:a/b/"] {
+        for good in ["s3://b/p/", "s3://b", "file:x/../y", "file:///x", "memory:", "memory:a/b/"] {
             assert!(lake.folder(good).is_ok(), "{good}");
         }
         for bad in ["", "b/p", "s3:b", "s3:///p", "gs://b", "s3://b/a//b", "s3://b/../c"] {
