@@ -4,6 +4,7 @@
 //! [`engine`] → {[`decode`], [`quality`], [`features`], [`windows`], [`encode`]} → {[`expression`], [`recipe`]} →
 //! {[`column`], [`number`], [`record`], [`timestamp`]}.
 
+pub mod cleansed;
 pub mod column;
 pub mod decode;
 pub mod diagnostic;
