@@ -1,15 +1,23 @@
 //! `leat`: the engine for a person. Exit status: 0 good, 1 the data failed, 2 misuse or refusal.
 
-#[allow(dead_code, reason = "the commands that read recipes follow")]
 mod answer;
+mod check;
+mod data;
+mod fit;
 mod generate;
+mod operators;
 mod output;
-#[allow(dead_code, reason = "the commands that read recipes follow")]
+mod places;
 mod progress;
+mod recipe;
+mod replay;
+mod show;
+mod transform;
+mod validate;
 
 use std::process::ExitCode;
 
-use answer::Format;
+use answer::{Answer, Format};
 use clap::{Parser, Subcommand};
 
 #[derive(Debug, Parser)]
@@ -28,6 +36,18 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Check a recipe or a ruleset; show what it comes to.
+    Check(check::Arguments),
+    /// Learn the fitted state of a recipe from data.
+    Fit(fit::Arguments),
+    /// Turn data into features.
+    Transform(transform::Arguments),
+    /// Judge data by a ruleset.
+    Validate(validate::Arguments),
+    /// Print the JSON Schema of a recipe, for editors.
+    Schema,
+    /// List the operators, or show the manual of one.
+    Operators(operators::Arguments),
     /// Make deterministic example data.
     #[command(subcommand)]
     Generate(generate::Generate),
@@ -36,7 +56,19 @@ enum Command {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
+        Command::Check(args) => check::run(&args),
+        Command::Fit(args) => fit::run(&args),
+        Command::Transform(args) => transform::run(&args),
+        Command::Validate(args) => validate::run(&args),
+        Command::Schema => Ok(schema()),
+        Command::Operators(args) => operators::run(&args),
         Command::Generate(args) => generate::run(args),
     };
     answer::say(&result, cli.format)
+}
+
+/// `leat schema`: the same for a person and a program.
+fn schema() -> Answer {
+    let schema = leat::recipe::schema::schema(&leat::features::specs());
+    Answer::good(format!("{schema:#}"), schema)
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// A bar on standard error.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Progress(ProgressBar);
 
 impl Progress {
@@ -48,6 +48,16 @@ impl Progress {
     /// So many more are done.
     pub fn add(&self, n: u64) {
         self.0.inc(n);
+    }
+
+    /// How many are done.
+    pub fn position(&self) -> u64 {
+        self.0.position()
+    }
+
+    /// So many are done in all.
+    pub fn set(&self, n: u64) {
+        self.0.set_position(n);
     }
 
     /// Takes the bar away.

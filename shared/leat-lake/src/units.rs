@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Folder, LakeError, Put};
 
 /// The folder of the decisions, within a data set's folder.
-const PUBLISHED: &str = "_published";
+pub const PUBLISHED: &str = "_published";
 
 /// How many decisions are read at a time.
 const AT_A_TIME: usize = 16;

@@ -1,0 +1,133 @@
+//! What a feature is made of, back to the fields.
+
+use leat::engine::Engine;
+use leat::recipe::{Origin, Step, Window};
+use serde::Serialize;
+
+/// A column and what it is made of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Made {
+    /// Its name.
+    pub column: String,
+    /// By what.
+    pub by: String,
+    /// Of what.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub of: Vec<Made>,
+}
+
+/// The names that columns and steps have before a fit.
+pub fn names(engine: &Engine) -> Vec<String> {
+    let columns = engine.plan().columns.iter().map(|column| column.name.clone());
+    let steps = engine.recipe().features.iter().flat_map(|step| outs(step).cloned());
+    let mut names: Vec<String> = columns.chain(steps).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// What `name` is made of after all steps. A column whose name only the fit decides, such as `channel_web`, is known by
+/// its beginning.
+pub fn feature(engine: &Engine, name: &str) -> Option<Made> {
+    before(engine, engine.recipe().features.len(), name).or_else(|| {
+        let steps = engine.recipe().features.iter().enumerate().rev();
+        steps
+            .filter_map(|(i, step)| {
+                let at = outs(step).position(|out| {
+                    name.strip_prefix(out.as_str()).is_some_and(|rest| rest.starts_with('_'))
+                })?;
+                made(engine, i, at, name)
+            })
+            .next()
+    })
+}
+
+/// What stands under `name` before step `end`.
+fn before(engine: &Engine, end: usize, name: &str) -> Option<Made> {
+    let steps = engine.recipe().features[..end].iter().enumerate().rev();
+    for (i, step) in steps {
+        if let Some(at) = outs(step).position(|out| out == name) {
+            return made(engine, i, at, name);
+        }
+    }
+    let plan = engine.plan();
+    let slot = plan.slot(name)?;
+    let column = name.to_owned();
+    Some(match plan.columns[slot].origin {
+        Origin::Field => {
+            Made { column, by: format!("field, {}", plan.columns[slot].kind), of: vec![] }
+        }
+        Origin::Derive => {
+            let at = slot - engine.recipe().schema.fields.len();
+            let of = plan.derives[at].reads().iter();
+            let of = of.filter_map(|&slot| before(engine, 0, &plan.columns[slot].name)).collect();
+            Made { column, by: format!("derive: {}", engine.recipe().derive[at].expression), of }
+        }
+        Origin::Window => {
+            let windows = &engine.recipe().windows;
+            let window = windows.iter().find(|w| w.columns().iter().any(|(n, _)| n == name));
+            let by = match window {
+                Some(Window::Session { gap, .. }) => format!("session of {}", gap.text),
+                Some(Window::Over { exact: Some(n), .. }) => {
+                    format!("exact window of up to {n} events")
+                }
+                _ => "window".to_owned(),
+            };
+            let read: Vec<&str> = window.map(|w| w.reads().collect()).unwrap_or_default();
+            let mut read: Vec<&str> =
+                read.into_iter().filter(|column| name.starts_with(&format!("{column}_"))).collect();
+            read.dedup();
+            Made { column, by, of: read.iter().filter_map(|c| before(engine, 0, c)).collect() }
+        }
+    })
+}
+
+/// The column `name` that step `step` makes of its input `at`.
+fn made(engine: &Engine, step: usize, at: usize, name: &str) -> Option<Made> {
+    let with = &engine.recipe().features[step];
+    let parameters: Vec<String> =
+        with.parameters.iter().map(|(name, value)| format!(", {name} {value}")).collect();
+    let of = before(engine, step, with.inputs.get(at)?).into_iter().collect();
+    let by = format!("step {}, {}{}", step + 1, with.op, parameters.concat());
+    Some(Made { column: name.to_owned(), by, of })
+}
+
+/// The names of a step's columns, one for each input.
+fn outs(step: &Step) -> impl Iterator<Item = &String> {
+    let outs = if step.outputs.is_empty() { &step.inputs } else { &step.outputs };
+    outs.iter()
+}
+
+/// A line for each column, deeper ones further in.
+pub fn text(made: &Made) -> String {
+    fn walk(made: &Made, depth: usize, out: &mut String) {
+        out.push_str(&format!("{}{}  ({})\n", "  ".repeat(depth), made.column, made.by));
+        made.of.iter().for_each(|of| walk(of, depth + 1, out));
+    }
+    let mut out = String::new();
+    walk(made, 0, &mut out);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::places::Places;
+
+    #[test]
+    fn features_of_the_example() {
+        let recipe =
+            concat!(env!("CARGO_MANIFEST_DIR"), "/../recipes/card-transactions/recipe.yaml");
+        let engine = crate::recipe::check(&Places::default(), recipe).unwrap();
+        let amount = feature(&engine, "amount").unwrap();
+        assert!(amount.by.contains("standard_scale"), "{}", amount.by);
+        assert!(amount.of[0].by.contains("impute, strategy \"median\""), "{}", amount.of[0].by);
+        assert_eq!(amount.of[0].of[0].by, "field, double");
+        assert!(feature(&engine, "channel_web").unwrap().by.contains("one_hot"));
+        let sum = feature(&engine, "amount_sum_24h").unwrap();
+        assert!(text(&sum).contains("amount  (field, double)"), "{}", text(&sum));
+        let derived = feature(&engine, "share_of_limit").unwrap();
+        assert_eq!(derived.of.len(), 2);
+        assert_eq!(feature(&engine, "nonsense"), None);
+    }
+}

@@ -1,0 +1,232 @@
+//! From a file to rows.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use flate2::bufread::MultiGzDecoder;
+use leat::cleansed;
+use leat::column::{Column, Type};
+use leat::decode::{Csv, Decoder, JsonLines};
+use leat::encode::jsonl::Rows;
+use leat::recipe::{Format, Recipe};
+use leat::record::{Coordinates, Position};
+use leat_lake::parquet::{ParquetError, Reader};
+
+use super::find::{Item, Place};
+use super::{MAX_BYTES, Piece};
+use crate::answer::Refusal;
+use crate::places::{self, Places};
+use crate::progress::Progress;
+
+/// Rows of a piece.
+const ROWS: usize = 8192;
+
+/// A file and how it is read.
+pub struct Source<'a> {
+    pub item: &'a Item,
+    pub landed: bool,
+    pub progress: &'a Progress,
+}
+
+type Visit<'v> = &'v mut dyn FnMut(Piece) -> Result<(), Refusal>;
+
+impl Source<'_> {
+    /// Gives the file's rows to `visit`, piece by piece.
+    pub fn read(
+        &self,
+        places: &Places,
+        recipe: &Recipe,
+        decoder: &Decoder,
+        visit: Visit<'_>,
+    ) -> Result<(), Refusal> {
+        match self.item.format {
+            Format::Json => self.json(places, decoder, visit),
+            Format::Csv => self.csv(places, decoder, visit),
+            Format::Parquet => self.parquet(places, recipe, decoder, visit),
+        }
+    }
+
+    fn json(&self, places: &Places, decoder: &Decoder, visit: Visit<'_>) -> Result<(), Refusal> {
+        let mut lines = JsonLines::new(self.unpacked(places)?, self.name(), self.landed);
+        let mut more = true;
+        while more {
+            let mut piece = Piece { batch: decoder.batch(), rejects: Vec::new() };
+            more = lines
+                .read(decoder, ROWS, &mut piece.batch, &mut piece.rejects)
+                .map_err(|why| self.failed(&why))?;
+            visit(piece)?;
+        }
+        Ok(())
+    }
+
+    fn csv(&self, places: &Places, decoder: &Decoder, visit: Visit<'_>) -> Result<(), Refusal> {
+        let input = self.unpacked(places)?;
+        let mut rows = Csv::open(decoder, input, self.name())
+            .map_err(|why| Refusal::new(format!("cannot read {}: {why}", self.item.name)))?;
+        let mut more = true;
+        while more {
+            let mut piece = Piece { batch: decoder.batch(), rejects: Vec::new() };
+            more = rows
+                .read(decoder, ROWS, &mut piece.batch, &mut piece.rejects)
+                .map_err(|why| self.failed(&why))?;
+            visit(piece)?;
+        }
+        Ok(())
+    }
+
+    fn parquet(
+        &self,
+        places: &Places,
+        recipe: &Recipe,
+        decoder: &Decoder,
+        visit: Visit<'_>,
+    ) -> Result<(), Refusal> {
+        let file = self.bytes(places)?;
+        let refuse =
+            |why: ParquetError| Refusal::new(format!("cannot read {}: {why}", self.item.name));
+        let wanted = cleansed::columns(recipe);
+        let wanted: Vec<&str> = wanted.iter().map(|(name, _)| name.as_str()).collect();
+        let before = self.progress.position();
+        match Reader::new(file.clone(), Some(&wanted)) {
+            Ok(reader) => {
+                let rows = reader.rows().max(1);
+                let mut done = 0;
+                for columns in reader {
+                    let columns = columns.map_err(refuse)?;
+                    let batch = cleansed::read(recipe, columns).map_err(|why| {
+                        Refusal::new(format!("cannot read {}: {why}", self.item.name))
+                    })?;
+                    done += batch.len() as u64;
+                    self.progress.set(before + file.len() as u64 * done / rows);
+                    visit(Piece { batch, rejects: Vec::new() })?;
+                }
+            }
+            Err(ParquetError::NoColumn(_)) => self.foreign(file, recipe, decoder, visit)?,
+            Err(why) => return Err(refuse(why)),
+        }
+        Ok(())
+    }
+
+    /// A Parquet file that Leat did not make: its rows go the way of a line. Columns that the schema does not name are
+    /// not read.
+    fn foreign(
+        &self,
+        file: Bytes,
+        recipe: &Recipe,
+        decoder: &Decoder,
+        visit: Visit<'_>,
+    ) -> Result<(), Refusal> {
+        let refuse =
+            |why: ParquetError| Refusal::new(format!("cannot read {}: {why}", self.item.name));
+        let mut wanted: Vec<&str> = recipe.schema.fields.iter().map(|f| f.name.as_str()).collect();
+        let reader = loop {
+            match Reader::new(file.clone(), Some(&wanted)) {
+                Err(ParquetError::NoColumn(name)) => wanted.retain(|wanted| *wanted != name),
+                found => break found.map_err(refuse)?,
+            }
+        };
+        let (names, name) = (Rows::new(wanted), self.name());
+        let (mut line, mut number) = (Vec::new(), 0);
+        for columns in reader {
+            let columns = columns.map_err(refuse)?;
+            let mut piece = Piece { batch: decoder.batch(), rejects: Vec::new() };
+            for row in 0..columns.first().map_or(0, Column::len) {
+                line.clear();
+                names.row(&columns, row, &mut line);
+                let coordinates = Coordinates {
+                    source: name.clone(),
+                    shard: "".into(),
+                    position: Position { line: number, ..Position::default() },
+                    arrival: None,
+                };
+                number += 1;
+                let text = line.trim_ascii_end();
+                decoder.line(coordinates, text, false, &mut piece.batch, &mut piece.rejects);
+            }
+            visit(piece)?;
+        }
+        self.progress.add(file.len() as u64);
+        Ok(())
+    }
+
+    fn name(&self) -> Arc<str> {
+        self.item.name.as_str().into()
+    }
+
+    fn failed(&self, why: &io::Error) -> Refusal {
+        Refusal::new(format!("cannot read {} to its end: {}", self.item.name, places::why_of(why)))
+            .hint("the file may have been cut off: nothing of it was used")
+    }
+
+    fn open(&self, places: &Places) -> Result<Box<dyn Read>, Refusal> {
+        match &self.item.place {
+            Place::Stdin => Ok(Box::new(io::stdin())),
+            Place::File(path) => {
+                let file = File::open(path).map_err(|why| self.failed(&why))?;
+                Ok(Box::new(file))
+            }
+            Place::Memory(bytes) => Ok(Box::new(Cursor::new(bytes.clone()))),
+            Place::Object(folder, key) => {
+                let bytes = places.wait(folder.get(key))?.ok_or_else(|| {
+                    Refusal::new(format!(
+                        "cannot read the data {}: there is no such object",
+                        self.item.name
+                    ))
+                })?;
+                Ok(Box::new(Cursor::new(bytes)))
+            }
+        }
+    }
+
+    /// The file's text, unpacked if it is a gzip, whatever its name.
+    fn unpacked(&self, places: &Places) -> Result<Box<dyn BufRead>, Refusal> {
+        let input = Counted { input: self.open(places)?, progress: self.progress.clone() };
+        let mut input = BufReader::with_capacity(1 << 16, input);
+        let head = input.fill_buf().map_err(|why| self.failed(&why))?;
+        Ok(match head.starts_with(&[0x1f, 0x8b]) {
+            true => Box::new(BufReader::with_capacity(1 << 16, MultiGzDecoder::new(input))),
+            false => Box::new(input),
+        })
+    }
+
+    /// The file's bytes: Parquet is read from its end.
+    fn bytes(&self, places: &Places) -> Result<Bytes, Refusal> {
+        whole(&self.item.name, self.open(places)?)
+    }
+
+    /// The columns of a Parquet file that Leat has types for.
+    pub fn parquet_columns(&self, places: &Places) -> Result<Vec<(String, Type)>, Refusal> {
+        let reader = Reader::new(self.bytes(places)?, None)
+            .map_err(|why| Refusal::new(format!("cannot read {}: {why}", self.item.name)))?;
+        Ok(reader.columns().to_vec())
+    }
+}
+
+/// All of `input`, which is `name`.
+pub fn whole(name: &str, input: impl Read) -> Result<Bytes, Refusal> {
+    let mut bytes = Vec::new();
+    input.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|why| {
+        Refusal::new(format!("cannot read {name} to its end: {}", places::why_of(&why)))
+    })?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(Refusal::new(format!("cannot read {name}: it has more than 2 GiB"))
+            .hint("write the data as several files"));
+    }
+    Ok(bytes.into())
+}
+
+/// Tells the progress bar what was read.
+struct Counted {
+    input: Box<dyn Read>,
+    progress: Progress,
+}
+
+impl Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.input.read(buffer)?;
+        self.progress.add(read as u64);
+        Ok(read)
+    }
+}

@@ -1,0 +1,98 @@
+//! `leat transform`: rows into features.
+
+mod table;
+
+use std::path::PathBuf;
+
+use clap::Args;
+use leat::column::{Column, Type};
+use leat::features::{Features, FittedState};
+use leat::recipe::Role;
+use serde_json::json;
+
+use crate::answer::{Answer, Refusal};
+use crate::data::DataArguments;
+use crate::fit::short;
+use crate::places::Places;
+use crate::progress::Progress;
+use crate::recipe::{self, KeysArgument};
+use crate::replay::replay;
+use table::{Kind, Table};
+
+/// See `leat transform --help`.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// The recipe.
+    recipe: String,
+    #[command(flatten)]
+    data: DataArguments,
+    #[command(flatten)]
+    keys: KeysArgument,
+    /// The fitted state, from `leat fit`.
+    #[arg(long, value_name = "STATE.json")]
+    state: String,
+    /// Where the features go: `.csv` (with a header), `.jsonl`, `.parquet`, a folder (Parquet), or `-` (JSON Lines).
+    /// A row has its id, entity and event time, then the features.
+    #[arg(long)]
+    output: PathBuf,
+}
+
+/// Rows that become features at a time.
+const ROWS: usize = 8192;
+
+/// Runs the command.
+pub fn run(args: &Arguments) -> Result<Answer, Refusal> {
+    let places = Places::default();
+    let kind = Kind::of(&args.output)?;
+    let engine = recipe::load(&places, &args.recipe, &args.keys)?;
+    let (recipe, plan) = (engine.recipe(), engine.plan());
+    let text = places.read_text("fitted state", &args.state)?;
+    let refuse = |why: String| Refusal::new(format!("{}: {why}", args.state));
+    let state =
+        FittedState::from_json(&text, engine.hash()).map_err(|why| refuse(why.to_string()))?;
+    let features = Features::bind(recipe, plan, &state).map_err(|why| refuse(why.to_string()))?;
+
+    let roles = [Role::Id, Role::Entity, Role::EventTime];
+    let slots: Vec<usize> = roles.iter().filter_map(|role| recipe.schema.role(*role)).collect();
+    let of_row =
+        slots.iter().map(|&slot| (plan.columns[slot].name.clone(), plan.columns[slot].kind));
+    let made = features.names().iter().cloned().zip(features.kinds().iter().copied());
+    // A feature of the same name is the row's own column, which comes first.
+    let names: Vec<String> = of_row.clone().map(|(name, _)| name).collect();
+    let keep: Vec<bool> = features.names().iter().map(|name| !names.contains(name)).collect();
+    let columns: Vec<(String, Type)> = of_row
+        .chain(made.zip(&keep).filter(|(_, keep)| **keep).map(|(column, _)| column))
+        .collect();
+
+    let data = args.data.find(&places, recipe.schema.format, args.keys.given())?;
+    let mut table = Table::create(&args.output, kind, &columns)?;
+    let replayed = replay(&engine, &data)?;
+    let all = replayed.batch.len();
+    let progress = Progress::rows("transforming", Some(all as u64));
+    for start in (0..all).step_by(ROWS) {
+        let rows: Vec<usize> = (start..all.min(start + ROWS)).collect();
+        let part: Vec<Column> =
+            replayed.batch.columns.iter().map(|column| column.gather(&rows)).collect();
+        let made = features.apply(&part, rows.len());
+        let made = made.into_iter().zip(&keep).filter(|(_, keep)| **keep).map(|(column, _)| column);
+        let out = slots.iter().map(|&slot| part[slot].clone()).chain(made).collect();
+        table.write(out, rows.len())?;
+        progress.add(rows.len() as u64);
+    }
+    progress.finish();
+    let document = json!({
+        "recipe": recipe.name, "recipe_hash": engine.hash(), "state_hash": state.hash,
+        "columns": columns.iter().map(|(name, kind)| json!({"name": name, "type": kind})).collect::<Vec<_>>(),
+        "data": replayed.counts(), "output": args.output,
+    });
+    table.finish(&document)?;
+    let text = format!(
+        "transformed {} into {} features with state {} of recipe {}: {}",
+        replayed.summary(),
+        columns.len() - slots.len(),
+        short(&state.hash),
+        short(engine.hash()),
+        args.output.display()
+    );
+    Ok(Answer::good(text, document).beside(&args.output))
+}

@@ -1,0 +1,284 @@
+//! The commands as a person runs them: their documents, their exit status, and that every form of the same data gives
+//! the same features.
+
+#![allow(clippy::unwrap_used, reason = "a test says so when something is not there")]
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use leat::decode::RawRecord;
+use leat::engine::{self, Engine, Source};
+use leat::protect::Keys;
+use leat::record::{Coordinates, Position, Sequence};
+use leat::{cleansed, encode};
+use leat_lake::units::{Decision, Unit, UnitFile};
+use leat_lake::{Lake, parquet};
+use serde_json::Value;
+use tempfile::TempDir;
+
+const RECIPES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../recipes/card-transactions");
+const SECRET: [u8; 32] = [7; 32];
+
+/// A folder with events, a secret, and the recipe.
+struct Desk(TempDir);
+
+impl Desk {
+    fn new() -> Self {
+        let desk = Desk(tempfile::tempdir().unwrap());
+        for name in ["recipe.yaml", "quality.dqdl"] {
+            fs::copy(Path::new(RECIPES).join(name), desk.path(name)).unwrap();
+        }
+        fs::write(desk.path("secret"), SECRET).unwrap();
+        desk.good("generate card-transactions --events 2000 --seed 5 --output events.jsonl");
+        desk
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn read(&self, name: &str) -> Vec<u8> {
+        fs::read(self.path(name)).unwrap()
+    }
+
+    /// Runs `leat` in the folder.
+    fn leat(&self, arguments: &str, input: &[u8]) -> Output {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_leat"))
+            .args(arguments.split_whitespace())
+            .current_dir(self.0.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // A command that refuses does not read its input to the end.
+        let _ = child.stdin.take().unwrap().write_all(input);
+        child.wait_with_output().unwrap()
+    }
+
+    #[track_caller]
+    fn good(&self, arguments: &str) -> String {
+        let output = self.leat(arguments, b"");
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(0), "leat {arguments}: {error}");
+        error
+    }
+
+    #[track_caller]
+    fn json(&self, arguments: &str, status: i32) -> Value {
+        let output = self.leat(&format!("{arguments} --format json"), b"");
+        assert_eq!(output.status.code(), Some(status), "leat {arguments}");
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// That the command refuses with status 2, and that it says `words`.
+    #[track_caller]
+    fn refused(&self, arguments: &str, words: &[&str]) {
+        let output = self.leat(arguments, b"");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "leat {arguments}: {error}");
+        for word in words {
+            assert!(error.contains(word), "leat {arguments}: no `{word}` in {error}");
+        }
+    }
+}
+
+#[test]
+fn documents_and_status() {
+    let desk = Desk::new();
+    let checked = desk.json("check recipe.yaml", 0);
+    assert_eq!(checked["recipe"], "card-transactions");
+    assert_eq!(checked["errors"], Value::Array(vec![]));
+    assert!(checked["passes"].as_u64() >= Some(2));
+
+    let fitted = desk.json("fit recipe.yaml events.jsonl --keys file:secret --state state.json", 0);
+    assert!(fitted["data"]["rows"].as_u64() > Some(1900));
+    assert_eq!(fitted["recipe_hash"], checked["recipe_hash"]);
+    let made = desk.json(
+        "transform recipe.yaml events.jsonl --keys file:secret --state state.json --output f.csv",
+        0,
+    );
+    assert_eq!(made["state_hash"], fitted["state_hash"]);
+    assert_eq!(made["data"]["order"], "event_time");
+    let evidence: Value = serde_json::from_slice(&desk.read("f.csv.leat.json")).unwrap();
+    assert_eq!(evidence, made);
+    let lines = desk.read("f.csv").split(|b| *b == b'\n').count() as u64;
+    assert_eq!(
+        made["data"]["rows"].as_u64(),
+        Some(lines - 2),
+        "a header, and nothing after the end"
+    );
+
+    let rules = "validate quality.dqdl events.jsonl --recipe recipe.yaml";
+    let found = desk.json(&format!("{rules} --method row"), 0);
+    assert_eq!(found["passed"], true);
+    let found = desk.json(rules, 1);
+    assert_eq!(found["passed"], false);
+    assert_eq!(found["outcomes"].as_array().unwrap().len(), 7);
+    // Without a recipe no field is required: the line whose customer is missing is a row, and the rules find it.
+    let without = desk.json("validate quality.dqdl events.jsonl --method row", 1);
+    assert!(without["rows"].as_u64() > found["rows"].as_u64());
+
+    assert_eq!(desk.json("schema", 0)["title"], "A Leat recipe");
+    assert!(desk.json("operators", 0).as_array().unwrap().len() >= 5);
+    assert_eq!(desk.json("operators log", 0)["name"], "log");
+    assert_eq!(desk.json("check quality.dqdl", 0)["rules"].as_array().unwrap().len(), 7);
+    assert_eq!(desk.json("check recipe.yaml --explain amount", 0)["made_of"]["column"], "amount");
+}
+
+#[test]
+fn refusals_say_what_where_and_what_to_do() {
+    let desk = Desk::new();
+    let recipe = String::from_utf8(desk.read("recipe.yaml")).unwrap();
+    fs::write(desk.path("slip.yaml"), recipe.replace("standard_scale", "standart_scale")).unwrap();
+    desk.refused("check slip.yaml", &["standart_scale", "slip.yaml:", "^", "`standard_scale`"]);
+    let errors = desk.json("check slip.yaml", 2);
+    let error = &errors["errors"][0];
+    assert!(error["line"].as_u64() > Some(1) && error["hint"].is_string(), "{errors}");
+    fs::write(desk.path("slip.dqdl"), "Rules = [\n  IsComplet \"a\"\n]").unwrap();
+    desk.refused("check slip.dqdl", &["slip.dqdl:2:", "IsComplete"]);
+    fs::write(desk.path("lost.yaml"), recipe.replace("quality.dqdl", "lost.dqdl")).unwrap();
+    desk.refused("check lost.yaml", &["lost.dqdl", "no such file", "help"]);
+    desk.refused("check none.yaml", &["none.yaml", "no such file"]);
+    desk.refused("check recipe.yaml --explain amout", &["amout", "`amount`"]);
+    desk.refused("operators lgo", &["lgo", "`log`"]);
+
+    desk.good("fit recipe.yaml events.jsonl --keys file:secret --state state.json");
+    let transform = "transform recipe.yaml --keys file:secret --state";
+    desk.refused(&format!("{transform} state.json none --output f.csv"), &["none", "no such file"]);
+    desk.refused(&format!("{transform} state.json events.jsonl --output f.txt"), &[".txt", ".csv"]);
+    desk.refused(&format!("{transform} recipe.yaml events.jsonl --output f.csv"), &["recipe.yaml"]);
+    let other = recipe.replace("max_duration: 12h", "max_duration: 11h");
+    fs::write(desk.path("other.yaml"), other).unwrap();
+    desk.refused(
+        "transform other.yaml --keys file:secret --state state.json events.jsonl --output f.csv",
+        &["state.json", "recipe"],
+    );
+    assert!(!desk.path("f.csv").exists());
+    desk.refused("fit recipe.yaml events.jsonl --landed --state s.json", &["--landed", "--keys"]);
+    fs::write(desk.path("short"), "secret").unwrap();
+    desk.refused("fit recipe.yaml events.jsonl --keys file:short --state s.json", &["32"]);
+    fs::write(desk.path("cut.jsonl.gz"), [0x1f, 0x8b, 8, 0]).unwrap();
+    desk.refused(
+        "fit recipe.yaml cut.jsonl.gz --keys file:secret --state s.json",
+        &["cut.jsonl.gz"],
+    );
+    fs::write(desk.path("bad.parquet"), "no").unwrap();
+    desk.refused("fit recipe.yaml bad.parquet --keys file:secret --state s.json", &["bad.parquet"]);
+    fs::write(desk.path("bad.jsonl"), "{\n{").unwrap();
+    desk.refused("fit recipe.yaml bad.jsonl --keys file:secret --state s.json", &["no row"]);
+    assert!(!desk.path("s.json").exists());
+}
+
+#[test]
+fn every_form_of_the_data_gives_the_same_features() {
+    let desk = Desk::new();
+    let keys = "--keys file:secret --state state.json";
+    desk.good(&format!("fit recipe.yaml events.jsonl {keys}"));
+    let note = desk.good(&format!("transform recipe.yaml events.jsonl {keys} --output f.csv"));
+    assert!(note.contains("by event time, then id"), "{note}");
+    let expected = desk.read("f.csv");
+
+    // Standard input; gzip, whatever its name; a folder.
+    let events = desk.read("events.jsonl");
+    let out = desk.leat(&format!("transform recipe.yaml - {keys} --output stdin.csv"), &events);
+    assert_eq!(out.status.code(), Some(0));
+    fs::create_dir_all(desk.path("many/deep")).unwrap();
+    let half = events[..events.len() / 2].iter().rposition(|b| *b == b'\n').unwrap() + 1;
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(&events[half..]).unwrap();
+    fs::write(desk.path("many/deep/b"), gzip.finish().unwrap()).unwrap();
+    fs::write(desk.path("many/z.jsonl"), &events[..half]).unwrap();
+    desk.good(&format!("transform recipe.yaml many {keys} --output folder.csv"));
+    for name in ["stdin.csv", "folder.csv"] {
+        assert!(desk.read(name) == expected, "{name}");
+    }
+
+    // Features as Parquet hold the same values.
+    desk.good(&format!("transform recipe.yaml events.jsonl {keys} --output f.parquet"));
+    let bytes = bytes::Bytes::from(desk.read("f.parquet"));
+    let reader = parquet::Reader::new(bytes, None).unwrap();
+    let mut text = Vec::new();
+    encode::csv::header(reader.columns().iter().map(|(name, _)| name.as_str()), &mut text);
+    for columns in reader {
+        let columns = columns.unwrap();
+        (0..columns[0].len()).for_each(|row| encode::csv::row(&columns, row, &mut text));
+    }
+    assert!(text == expected, "f.parquet");
+}
+
+/// Lines as Firehose lands them, and the files that `cleanse` makes of them, with the coordinates of a stream.
+#[test]
+fn landed_and_cleansed_data_are_replayed_in_the_order_of_the_stream() {
+    let desk = Desk::new();
+    let text = |name: &str| String::from_utf8(desk.read(name)).unwrap();
+    let (recipe, rules) = (text("recipe.yaml"), text("quality.dqdl"));
+    let keys = Keys::from_secret(&SECRET).unwrap();
+    let read = engine::read(Source { file: "recipe.yaml", text: &recipe }).unwrap();
+    let rules = Source { file: "quality.dqdl", text: &rules };
+    let engine = Engine::new(read, Some(rules), Some(keys.clone())).unwrap();
+    let events = desk.read("events.jsonl");
+    let lines = events.split(|b| *b == b'\n').filter(|line| !line.is_empty());
+    let records: Vec<RawRecord<'_>> = lines
+        .zip(1..)
+        .map(|(data, n): (_, u64)| RawRecord {
+            coordinates: Coordinates {
+                source: "events".into(),
+                shard: "shardId-000000000000".into(),
+                position: Position { sequence: Sequence::new(&n.to_string()), sub: 0, line: 0 },
+                arrival: Some(1_800_000_000_000),
+            },
+            data,
+            landed: false,
+        })
+        .collect();
+    let checked = engine.check(&records).unwrap();
+    let good: Vec<usize> =
+        (0..checked.batch.len()).filter(|&row| !engine::fails(&checked.batch.rows[row])).collect();
+    let batch = checked.batch.gather(&good);
+
+    let mut landed = Vec::new();
+    for row in (0..batch.len()).rev() {
+        encode::landed::line(engine.recipe(), &batch, row, &keys, &mut landed);
+    }
+    fs::write(desk.path("landed.jsonl"), landed).unwrap();
+    let columns = cleansed::columns(engine.recipe());
+    let bytes = parquet::to_bytes(&columns, cleansed::write(engine.recipe(), &batch)).unwrap();
+    let lake = Lake::new(&Default::default());
+    let folder = lake.folder(&format!("file:{}", desk.path("cleansed").display())).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        for (unit, decision) in [("a", Decision::Published), ("b", Decision::Refused)] {
+            let path = format!("date=2026-01-01/unit={unit}/part-0.parquet");
+            folder.put(&path, bytes.clone()).await.unwrap();
+            let file = UnitFile { path, rows: batch.len() as u64, bytes: bytes.len() as u64 };
+            let unit = Unit {
+                leat: 1,
+                unit: unit.into(),
+                decision,
+                files: vec![file],
+                counts: Default::default(),
+                recipe_hash: engine.hash().into(),
+                replaces: vec![],
+            };
+            unit.publish(&folder).await.unwrap();
+        }
+    });
+
+    let keys = "--keys file:secret --state state.json";
+    desk.good(&format!("fit recipe.yaml landed.jsonl --landed {keys}"));
+    let transform = |data: &str, output: &str| {
+        let arguments = format!("transform recipe.yaml {data} {keys} --output {output}");
+        let made = desk.json(&arguments, 0);
+        assert_eq!(made["data"]["order"], "stream", "{data}");
+        desk.read(output)
+    };
+    let landed = transform("landed.jsonl --landed", "landed.csv");
+    assert!(landed.len() > 100_000);
+    assert!(landed == transform("cleansed", "cleansed.csv"));
+    // Without `--landed`, `_leat` is an ordinary field: the lines have no coordinates, and tokens are protected anew.
+    let made = desk.json(&format!("transform recipe.yaml landed.jsonl {keys} --output x.csv"), 0);
+    assert_eq!(made["data"]["order"], "event_time");
+}
