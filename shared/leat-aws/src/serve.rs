@@ -44,7 +44,7 @@ pub async fn serve<R: Serialize>(
 ) -> Result<(), Failure> {
     let handler = &handler;
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
-        let left = event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
+        let left = left(event.context.deadline(), SystemTime::now());
         let call = Call { request_id: event.context.request_id, deadline: Deadline::after(left) };
         let request_id = call.request_id.clone();
         let answer = handler(event.payload.get(), call).await;
@@ -55,6 +55,11 @@ pub async fn serve<R: Serialize>(
     }))
     .await
     .map_err(|why| Failure::Busy(format!("the Lambda runtime ended: {why}")))
+}
+
+/// The time until `deadline`. Lambda delivers nothing after its deadline; `cargo lambda` names one in 1970.
+fn left(deadline: SystemTime, now: SystemTime) -> Duration {
+    deadline.duration_since(now).unwrap_or(Duration::from_secs(60))
 }
 
 /// Runs a function's `main`: logs are set up first; a failure to start is logged, reported to the Runtime API with
@@ -125,6 +130,14 @@ mod tests {
             "{request}"
         );
         assert!(request.contains("Config.Invalid"), "{request}");
+    }
+
+    #[test]
+    fn a_deadline_in_1970_is_none() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+        assert_eq!(left(now + Duration::from_secs(7), now), Duration::from_secs(7));
+        let early = SystemTime::UNIX_EPOCH + Duration::from_millis(600_000);
+        assert_eq!(left(early, now), Duration::from_secs(60));
     }
 
     #[test]
