@@ -45,6 +45,10 @@ impl Folder {
         Folder { store, prefix, url: url.trim_end_matches('/').into() }
     }
 
+    pub(crate) fn parts(&self) -> (&dyn ObjectStore, &Path) {
+        (&*self.store, &self.prefix)
+    }
+
     /// The URL of `key`.
     pub fn url(&self, key: &str) -> String {
         let between = if self.url.ends_with(':') { "" } else { "/" };

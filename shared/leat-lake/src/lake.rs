@@ -6,12 +6,13 @@ use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use object_store::aws::AmazonS3Builder;
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ClientOptions, ObjectStore, RetryConfig};
 
+use crate::versions::Requests;
 use crate::{Folder, LakeError, Put};
 
 /// Opens folders and keeps one client for each bucket. A clone shares the clients and the `memory:` stores.
@@ -118,6 +119,10 @@ impl Lake {
     }
 
     fn s3(&self, bucket: &str) -> Result<Arc<dyn ObjectStore>, LakeError> {
+        Ok(Arc::new(self.requests(bucket)?.store))
+    }
+
+    pub(crate) fn requests(&self, bucket: &str) -> Result<Requests, LakeError> {
         static RING: Once = Once::new();
         RING.call_once(|| {
             // The client is built without a default provider; one that was installed before us serves as well.
@@ -142,6 +147,13 @@ impl Lake {
             .filter_map(|(name, value)| Some((name.to_ascii_lowercase().parse().ok()?, value)));
         let builder =
             known.fold(AmazonS3Builder::new(), |b, (key, value)| b.with_config(key, value));
+        let region = builder.get_config_value(&AmazonS3ConfigKey::Region);
+        let region = region.unwrap_or_else(|| "us-east-1".into());
+        let url = match endpoint {
+            Some(endpoint) => format!("{}/{bucket}", endpoint.trim_end_matches('/')),
+            None if bucket.contains('.') => format!("https://s3.{region}.amazonaws.com/{bucket}"),
+            None => format!("https://{bucket}.s3.{region}.amazonaws.com/"),
+        };
         let builder = match endpoint {
             Some(endpoint) => {
                 builder.with_endpoint(endpoint).with_virtual_hosted_style_request(false)
@@ -151,11 +163,11 @@ impl Lake {
         };
         let store = builder
             .with_bucket_name(bucket)
-            .with_client_options(client)
+            .with_client_options(client.clone())
             .with_retry(retry)
             .build()
             .map_err(|why| LakeError::from_store(format!("s3://{bucket}"), why))?;
-        Ok(Arc::new(store))
+        Ok(Requests { store, client, region, url })
     }
 }
 

@@ -9,12 +9,14 @@ mod folder;
 mod lake;
 pub mod manifest;
 pub mod parquet;
-pub mod quarantine;
 mod recipe;
 pub mod units;
+mod versions;
 
 pub use aside::{Aside, AsideUrl, Asides};
 pub use error::LakeError;
 pub use folder::{Folder, Object, Put};
 pub use lake::Lake;
+pub use leat::encode::quarantine;
 pub use recipe::{RecipeError, read_recipe, split};
+pub use versions::Version;

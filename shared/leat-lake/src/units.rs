@@ -45,6 +45,10 @@ pub enum Decision {
     Published,
     /// A rule halted it: it is never read, and its objects wait for a person.
     Refused,
+    /// Its runs failed: its objects were made two manifests, which are read in its place.
+    Split,
+    /// Its runs failed as often as they may: its objects wait for a person.
+    Failed,
 }
 
 /// One file of a unit.
@@ -59,6 +63,19 @@ pub struct UnitFile {
 }
 
 impl Unit {
+    /// A unit that came to nothing: without files.
+    pub fn without_data(unit: &str, decision: Decision) -> Self {
+        Unit {
+            leat: 1,
+            unit: unit.into(),
+            decision,
+            files: Vec::new(),
+            counts: BTreeMap::new(),
+            recipe_hash: String::new(),
+            replaces: Vec::new(),
+        }
+    }
+
     /// Decides the unit's fate, if nobody did before. `folder` is the data set's.
     pub async fn publish(&self, folder: &Folder) -> Result<Put, LakeError> {
         let key = key(&self.unit);

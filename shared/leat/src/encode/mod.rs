@@ -6,3 +6,4 @@ mod json;
 pub mod jsonl;
 pub mod landed;
 pub mod prediction;
+pub mod quarantine;

@@ -2,7 +2,7 @@
 //!
 //! The lines hold raw payloads, personal data included: they lie in a bucket of their own and are never logged.
 
-use leat::record::{Coordinates, Position, Reason, Reject, Sequence};
+use crate::record::{Coordinates, Position, Reason, Reject, Sequence};
 use serde::{Deserialize, Serialize};
 
 /// One line of a quarantine object. Readers count distinct coordinates: a retried batch writes its rejects again.
