@@ -1,1 +1,13 @@
-//! leat-jobs
+//! Objects that land, the jobs that read them, and the ledger between the two.
+//!
+//! [`dataset`] says what may land and what reads it; [`ledger`] keeps what landed, in a [`table`]; [`starter`] takes it into
+//! manifests and starts [`jobs`]; [`zones`] is where the lists of objects lie, and what became of them.
+
+pub mod config;
+pub mod dataset;
+pub mod jobs;
+pub mod ledger;
+pub mod object;
+pub mod starter;
+pub mod table;
+pub mod zones;
