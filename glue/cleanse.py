@@ -1,0 +1,568 @@
+"""cleanse: landing lines become typed Parquet, and what cannot go on goes to quarantine with its reason.
+
+One run reads one manifest and makes one unit. Spark moves the lines; the wheel `leat` decides all that is decided about them,
+with the same engine as every other path. The last thing a run does is one conditional put: the unit's fate, which is never
+changed. Files that no published unit lists are never read, so that a run may die anywhere, or run twice at once.
+
+It runs on AWS Glue 5 (Spark 3.5), and under plain PySpark with `file:` URLs:
+
+    PYSPARK_PYTHON=python spark-submit cleanse.py --leat-manifest file:/tmp/lake/manifests/cards/1.json --leat-recipe file:recipe.yaml \
+        --leat-keys file:secret --leat-cleansed file:/tmp/lake/cleansed/cards --leat-quarantine file:/tmp/lake/quarantine/cards
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import io
+import json
+import os
+import shutil
+import sys
+import tempfile
+import uuid
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import leat
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+LINE_MAX = 2 << 20  # one more byte is enough for the engine to see that a line is too long
+BATCH_LINES = 10_000
+BATCH_BYTES = 16 << 20
+FILE_ROWS = 1_000_000
+ROW_GROUP = 100_000
+GZIP = b"\x1f\x8b"
+BOM = b"\xef\xbb\xbf"
+BLANKS = b" \t\n\r\x0c"  # as the engine has them
+
+LINES = pa.schema(
+    [("source", "string"), ("line", "int64"), ("data", "binary"), ("trusted", "bool"), ("damage", "string")]
+)
+# What the two stages answer: an object that was read, with its lines, and a file that was written.
+FILES = "kind string, path string, rows bigint, bytes bigint, rules string, metrics string"
+
+
+class Failed(Exception):
+    """The run cannot go on; the first word is one of Leat's failure words."""
+
+
+# ---------------------------------------------------------------- places: `s3://bucket/key` or `file:path`
+
+
+def split(url: str) -> tuple[str, str] | None:
+    """Bucket and key of an `s3://` URL; None for a file."""
+    if url.startswith("s3://"):
+        bucket, _, key = url[5:].partition("/")
+        return bucket, key
+    if url.startswith("file:"):
+        return None
+    raise Failed(f"Config.Invalid: `{url}` is neither s3://bucket/key nor file:path")
+
+
+def path_of(url: str) -> str:
+    path = url[len("file:"):]
+    return os.path.abspath(path[2:] if path.startswith("//") else path)
+
+
+def only_if_new(params, **_) -> None:
+    params["headers"]["If-None-Match"] = "*"
+
+
+class Store:
+    """Reads and writes objects, and reads the secret. Each process makes its own: clients do not travel."""
+
+    def __init__(self):
+        self.clients = {}
+
+    def client(self, service: str):
+        if service not in self.clients:
+            import boto3
+            from botocore.config import Config
+
+            config = Config(retries={"mode": "standard", "max_attempts": 6})
+            self.clients[service] = boto3.client(service, config=config)
+        return self.clients[service]
+
+    def read(self, url: str) -> bytes | None:
+        """The object, whole; None if there is none."""
+        place = split(url)
+        if place is None:
+            try:
+                with open(path_of(url), "rb") as file:
+                    return file.read()
+            except FileNotFoundError:
+                return None
+        s3 = self.client("s3")
+        try:
+            return s3.get_object(Bucket=place[0], Key=place[1])["Body"].read()
+        except s3.exceptions.NoSuchKey:
+            return None
+
+    def needed(self, url: str, what: str) -> bytes:
+        found = self.read(url)
+        if found is None:
+            raise Failed(f"Config.Invalid: {what} {url} does not exist")
+        return found
+
+    def put_new(self, url: str, data: bytes) -> bool:
+        """Writes the object if nothing is there: one conditional put. False if something is, be it our own after a time-out."""
+        place = split(url)
+        if place is None:
+            os.makedirs(os.path.dirname(path_of(url)), exist_ok=True)
+            # Written aside and linked: a reader sees the whole or nothing, and the second link fails.
+            scratch = f"{path_of(url)}.{uuid.uuid4().hex}"
+            with open(scratch, "wb") as file:
+                file.write(data)
+            try:
+                os.link(scratch, path_of(url))
+                return True
+            except FileExistsError:
+                return False
+            finally:
+                os.unlink(scratch)
+        from botocore.exceptions import ClientError
+
+        s3 = self.client("s3")
+        # As a header: Glue 5's botocore has no argument for it yet.
+        s3.meta.events.register("before-call.s3.PutObject", only_if_new, unique_id="only-if-new")
+        try:
+            s3.put_object(Bucket=place[0], Key=place[1], Body=data, ContentType="application/json")
+            return True
+        except ClientError as why:
+            # 409: another conditional put of the key was at work; the caller reads what stands.
+            if why.response["ResponseMetadata"]["HTTPStatusCode"] in (409, 412):
+                return False
+            raise
+        finally:
+            s3.meta.events.unregister("before-call.s3.PutObject", unique_id="only-if-new")
+
+    def put_file(self, url: str, path: str) -> None:
+        place = split(url)
+        if place is None:
+            os.makedirs(os.path.dirname(path_of(url)), exist_ok=True)
+            shutil.copyfile(path, path_of(url))
+        else:
+            self.client("s3").upload_file(path, *place)
+
+    @contextmanager
+    def landed(self, item: dict) -> Iterator[io.BufferedReader]:
+        """The bytes that a manifest's object names: this version, or else this ETag."""
+        if item["bucket"].startswith("file:"):
+            root = path_of(item["bucket"])
+            path = os.path.normpath(os.path.join(root, item["key"]))
+            if os.path.commonpath([root, path]) != root:
+                raise Failed("Input.Invalid: a key of the manifest leads out of its folder")
+            with open(path, "rb") as file:
+                yield file
+            return
+        which = {"VersionId": item["version"]} if item.get("version") else {"IfMatch": item["etag"]}
+        body = self.client("s3").get_object(Bucket=item["bucket"], Key=item["key"], **which)["Body"]
+        try:
+            # botocore checks the length: a connection that breaks raises, and the task is tried again.
+            yield io.BufferedReader(Raw(body), 1 << 20)
+        finally:
+            body.close()
+
+    def secret(self, keys: str) -> bytes | None:
+        """The secret as it was stored, byte for byte; None where no keys are named."""
+        kind, _, name = keys.partition(":")
+        if not keys:
+            return None
+        if kind == "secretsmanager" and name:
+            value = self.client("secretsmanager").get_secret_value(SecretId=name)
+            return value["SecretString"].encode() if "SecretString" in value else value["SecretBinary"]
+        if kind == "file" and name:
+            return self.needed(keys, "the key file")
+        raise Failed("Config.Invalid: --leat-keys is `secretsmanager:<name or ARN>` or `file:<path>`")
+
+
+class Raw(io.RawIOBase):
+    """A body of botocore as a raw stream."""
+
+    def __init__(self, body):
+        self.body = body
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer) -> int:
+        data = self.body.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def source_of(item: dict) -> str:
+    bucket = item["bucket"]
+    return f"{bucket.rstrip('/')}/{item['key']}" if ":" in bucket else f"s3://{bucket}/{item['key']}"
+
+
+# ---------------------------------------------------------------- first stage: lines to rows
+
+
+class Line(NamedTuple):
+    number: int
+    data: bytes
+    damage: str | None = None
+
+
+def lines(stream: io.BufferedIOBase) -> Iterator[Line]:
+    """The lines of an object, plain or gzip, with their numbers from 0. Of a line that is too long, as much as shows it. What is
+    damaged ends the object, after the lines before it, as one line with the reason."""
+    start = stream.peek(2)[:2] if hasattr(stream, "peek") else b""
+    text = gzip.GzipFile(fileobj=stream) if start == GZIP else stream
+    number, rest = 0, False
+    while True:
+        try:
+            data = text.readline(LINE_MAX + 2)
+        except (EOFError, gzip.BadGzipFile, zlib.error):
+            yield Line(number, b"", "the object begins as gzip and cannot be unpacked beyond this line: cut off or damaged")
+            return
+        if not data:
+            return
+        ends = data.endswith(b"\n")
+        if not rest:
+            if number == 0:
+                data = data.removeprefix(BOM)
+            yield Line(number, data.removesuffix(b"\n").removesuffix(b"\r"))
+        rest = not ends
+        number += ends
+
+
+def batches(store: Store, items: Iterable[dict]) -> Iterator[tuple[pa.RecordBatch | None, str, int]]:
+    """Batches of lines; after an object's last one (None, its source, how many of its lines are not blank)."""
+    for item in items:
+        source, trusted, count = source_of(item), bool(item["trusted"]), 0
+        some, size = [], 0
+
+        def batch() -> pa.RecordBatch:
+            columns = [
+                pa.array([source] * len(some), "string"),
+                pa.array([line.number for line in some], "int64"),
+                pa.array([line.data for line in some], "binary"),
+                pa.array([trusted] * len(some), "bool"),
+                pa.array([line.damage for line in some], "string"),
+            ]
+            return pa.RecordBatch.from_arrays(columns, schema=LINES)
+
+        with store.landed(item) as stream:
+            for line in lines(stream):
+                if not line.data.strip(BLANKS) and line.damage is None:
+                    continue
+                some.append(line)
+                size += len(line.data)
+                count += 1
+                if len(some) == BATCH_LINES or size > BATCH_BYTES:
+                    yield batch(), source, 0
+                    some, size = [], 0
+        if some:
+            yield batch(), source, 0
+        yield None, source, count
+
+
+class Setting(NamedTuple):
+    """What the workers need. The secret is not in it: each worker reads it where it lies."""
+
+    recipe: str
+    recipe_url: str
+    rules: str | None
+    rules_url: str
+    keys: str
+    cleansed: str
+    quarantine: str
+    unit: str
+    buckets: int
+
+
+def engine(setting: Setting, store: Store) -> leat.Engine:
+    try:
+        return leat.Engine(
+            setting.recipe,
+            rules=setting.rules,
+            secret=store.secret(setting.keys),
+            recipe_file=setting.recipe_url,
+            rules_file=setting.rules_url,
+        )
+    except ValueError as why:
+        raise Failed(f"Recipe.Invalid: {why}") from None
+
+
+def rows_of(setting: Setting):
+    """The first stage: manifest objects to rows. An object's last row says how many lines it had."""
+
+    def run(parts: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        store = Store()
+        made = engine(setting, store)
+        for part in parts:
+            for batch, source, count in batches(store, map(json.loads, part.column(0).to_pylist())):
+                if batch is None:
+                    yield object_row(made.schema, source, count)
+                else:
+                    rows = made.cleanse(batch, setting.buckets)
+                    yield rows.append_column("_lines", pa.nulls(rows.num_rows, "int64"))
+
+    return run
+
+
+def object_row(schema: pa.Schema, source: str, count: int) -> pa.RecordBatch:
+    known = {"_source": source, "_bucket": 0, "_lines": count}
+    columns = [pa.array([known.get(field.name)], field.type) for field in with_added(schema)]
+    return pa.RecordBatch.from_arrays(columns, schema=with_added(schema))
+
+
+def with_added(schema: pa.Schema) -> pa.Schema:
+    for name, kind in [("_date", "string"), ("_bucket", "int64"), ("_rule", "string"), ("_quarantine", "string"), ("_lines", "int64")]:
+        schema = schema.append(pa.field(name, pa.type_for_alias(kind)))
+    return schema
+
+
+# ---------------------------------------------------------------- second stage: rows to files
+
+
+class Files:
+    """Writes the rows of one task, which come ordered by date and bucket: a Parquet file for each pair, cut at a million rows,
+    and one quarantine file. A task that runs twice writes files of other names: only what it answers is published."""
+
+    def __init__(self, setting: Setting, scratch: str):
+        self.setting, self.scratch, self.store = setting, scratch, Store()
+        self.engine = engine(setting, self.store)
+        self.schema = self.engine.schema
+        self.open: tuple[str, int] | None = None
+        self.writer: pq.ParquetWriter | None = None
+        self.rows, self.metrics = 0, ""
+        self.rejects, self.rules = None, Counter()
+
+    def add(self, batch: pa.RecordBatch) -> Iterator[tuple]:
+        table = pa.Table.from_batches([batch])
+        for source, count in zip(
+            *(table.filter(pc.is_valid(table["_lines"])).column(name).to_pylist() for name in ("_source", "_lines"))
+        ):
+            yield ("object", source, count, 0, None, None)
+        self.reject(table.filter(pc.is_valid(table["_quarantine"])))
+        good = table.filter(pc.is_valid(table["_date"]))
+        pairs = zip(good["_date"].to_pylist(), good["_bucket"].to_pylist())
+        start = 0
+        for pair, length in runs(pairs):
+            if pair != self.open or self.rows >= FILE_ROWS:
+                yield from self.close()
+                self.begin(pair)
+            self.write(good.slice(start, length).select(self.schema.names).cast(self.schema))
+            start += length
+
+    def begin(self, pair: tuple[str, int]) -> None:
+        self.open, self.rows, self.parts = pair, 0, []
+        self.writer = pq.ParquetWriter(
+            os.path.join(self.scratch, "part.parquet"), self.schema, compression="zstd", version="2.6"
+        )
+
+    def write(self, table: pa.Table) -> None:
+        for batch in table.combine_chunks().to_batches():
+            self.parts.append(self.engine.measure(batch))
+        self.writer.write_table(table, row_group_size=ROW_GROUP)
+        self.rows += table.num_rows
+
+    def close(self) -> Iterator[tuple]:
+        if self.writer is None:
+            return
+        self.writer.close()
+        path = os.path.join(self.scratch, "part.parquet")
+        date, bucket = self.open
+        name = f"date={date}/bucket={bucket:02}/unit={self.setting.unit}/part-{uuid.uuid4().hex}.parquet"
+        self.store.put_file(f"{self.setting.cleansed}/{name}", path)
+        # From what was written, not from what was meant to be.
+        rows, size = pq.read_metadata(path).num_rows, os.path.getsize(path)
+        yield ("parquet", name, rows, size, None, json.dumps(self.parts))
+        self.open, self.writer = None, None
+
+    def reject(self, table: pa.Table) -> None:
+        if table.num_rows and self.rejects is None:
+            self.rejects = open(os.path.join(self.scratch, "part.jsonl"), "w", encoding="utf-8", newline="\n")
+        for line, rule in zip(table["_quarantine"].to_pylist(), table["_rule"].to_pylist()):
+            self.rejects.write(line + "\n")
+            self.rules[rule] += 1
+
+    def end(self) -> Iterator[tuple]:
+        yield from self.close()
+        if self.rejects is not None:
+            self.rejects.close()
+            name = f"unit={self.setting.unit}/part-{uuid.uuid4().hex}.jsonl"
+            self.store.put_file(f"{self.setting.quarantine}/{name}", self.rejects.name)
+            with open(self.rejects.name, "rb") as file:
+                rows = sum(1 for _ in file)
+            yield ("quarantine", name, rows, os.path.getsize(self.rejects.name), json.dumps(self.rules), None)
+
+
+def runs(pairs: Iterable[tuple]) -> Iterator[tuple[tuple, int]]:
+    """Equal neighbours as (value, how many)."""
+    last, length = None, 0
+    for pair in pairs:
+        if pair != last and length:
+            yield last, length
+            length = 0
+        last, length = pair, length + 1
+    if length:
+        yield last, length
+
+
+def files_of(setting: Setting):
+    """The second stage."""
+    schema = pa.schema(
+        [("kind", "string"), ("path", "string"), ("rows", "int64"), ("bytes", "int64"), ("rules", "string"), ("metrics", "string")]
+    )
+
+    def run(parts: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        with tempfile.TemporaryDirectory(prefix="leat-") as scratch:
+            files = Files(setting, scratch)
+            done = [row for part in parts if part.num_rows for row in files.add(part)]
+            done.extend(files.end())
+        columns = list(zip(*done)) or [[] for _ in schema]
+        yield pa.RecordBatch.from_arrays(
+            [pa.array(column, field.type) for column, field in zip(columns, schema)], schema=schema
+        )
+
+    return run
+
+
+# ---------------------------------------------------------------- the run
+
+
+def settings(store: Store, arguments: argparse.Namespace, manifest: dict) -> Setting:
+    recipe = store.needed(arguments.recipe, "the recipe").decode()
+    try:
+        rules_file = leat.quality_file(recipe, recipe_file=arguments.recipe)
+    except ValueError as why:
+        raise Failed(f"Recipe.Invalid: {why}") from None
+    rules_url = f"{arguments.recipe.rpartition('/')[0]}/{rules_file}" if "/" in arguments.recipe else f"file:{rules_file}"
+    rules = store.needed(rules_url, "the ruleset").decode() if rules_file else None
+    return Setting(
+        recipe=recipe,
+        recipe_url=arguments.recipe,
+        rules=rules,
+        rules_url=rules_url,
+        keys=arguments.keys,
+        cleansed=arguments.cleansed.rstrip("/"),
+        quarantine=arguments.quarantine.rstrip("/"),
+        unit=manifest["id"],
+        buckets=arguments.buckets,
+    )
+
+
+def run(spark, made: leat.Engine, setting: Setting, items: list[dict]) -> dict:
+    """Reads the manifest's objects, writes their unit's files, and answers what is to be said of it."""
+    from pyspark.sql.types import StructField, StructType
+    from pyspark.sql.pandas.types import from_arrow_type
+
+    fields = [StructField(f.name, from_arrow_type(f.type), True) for f in with_added(made.schema)]
+    parallel = max(1, min(len(items), spark.sparkContext.defaultParallelism * 4))
+    objects = spark.createDataFrame([(json.dumps(item),) for item in items], "item string").repartition(parallel)
+    rows = objects.mapInArrow(rows_of(setting), StructType(fields))
+    tasks = max(1, min(setting.buckets, spark.sparkContext.defaultParallelism * 2))
+    order = ["_date", "_bucket", "_shard", "_source", "_line"]
+    done = (
+        rows.repartition(tasks, "_date", "_bucket")
+        .sortWithinPartitions(*order)
+        .mapInArrow(files_of(setting), FILES)
+        .collect()
+    )
+    by_kind = {kind: [row for row in done if row.kind == kind] for kind in ("object", "parquet", "quarantine")}
+    counts = {kind: sum(row.rows for row in found) for kind, found in by_kind.items()}
+    rules = Counter()
+    for row in by_kind["quarantine"]:
+        rules.update(json.loads(row.rules))
+    read_sources = Counter(row.path for row in by_kind["object"])
+    if read_sources != Counter(source_of(item) for item in items):
+        raise Failed("Service.Busy: not every object of the manifest was read once")
+    if counts["object"] != counts["parquet"] + counts["quarantine"]:
+        raise Failed(
+            f"Service.Busy: {counts['object']} lines were read, {counts['parquet']} written, {counts['quarantine']} quarantined"
+        )
+    metrics = [part for row in by_kind["parquet"] for part in json.loads(row.metrics)]
+    return {
+        "files": sorted(
+            ({"path": row.path, "rows": row.rows, "bytes": row.bytes} for row in by_kind["parquet"]),
+            key=lambda file: file["path"],
+        ),
+        "counts": {
+            "received": counts["object"],
+            "written": counts["parquet"],
+            "dropped": 0,
+            "quarantined": counts["quarantine"],
+        },
+        "quarantine": {
+            "files": sorted(row.path for row in by_kind["quarantine"]),
+            "rules": dict(sorted(rules.items())),
+        },
+        "verdict": json.loads(made.verdict(metrics)),
+        "recipe_hash": made.hash,
+    }
+
+
+def decide(store: Store, setting: Setting, outcome: dict) -> str:
+    """The one conditional put. Answers what stands."""
+    url = f"{setting.cleansed}/_published/{setting.unit}.json"
+    passed = outcome["verdict"]["passed"]
+    decision = {
+        "leat": 1,
+        "unit": setting.unit,
+        "decision": "published" if passed else "refused",
+        **outcome,
+        "files": outcome["files"] if passed else [],
+        "replaces": [],
+    }
+    store.put_new(url, json.dumps(decision, ensure_ascii=False).encode())
+    return json.loads(store.needed(url, "the decision"))["decision"]
+
+
+def parse(words: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser("cleanse.py", allow_abbrev=False)
+    for name, what in [
+        ("manifest", "URL of the manifest"),
+        ("recipe", "URL of recipe.yaml; its ruleset lies beside it"),
+        ("cleansed", "URL of the data set's folder in the cleansed zone"),
+        ("quarantine", "URL of the data set's folder in the quarantine"),
+    ]:
+        parser.add_argument(f"--leat-{name}", dest=name, required=True, help=what)
+    parser.add_argument("--leat-claim", dest="claim", default="", help="by which the ledger finds this run")
+    parser.add_argument("--leat-keys", dest="keys", default="", help="secretsmanager:<name or ARN> or file:<path>")
+    parser.add_argument("--leat-buckets", dest="buckets", type=int, default=16, help="entity buckets (16)")
+    arguments, _ = parser.parse_known_args(words)  # Glue adds arguments of its own
+    if not 1 <= arguments.buckets <= 1000:
+        parser.error("--leat-buckets is between 1 and 1000")
+    return arguments
+
+
+def main(words: list[str]) -> None:
+    arguments, store = parse(words), Store()
+    manifest = json.loads(store.needed(arguments.manifest, "the manifest"))
+    if manifest.get("leat") != 1:
+        raise Failed(f"Config.Invalid: {arguments.manifest} is no manifest of version 1")
+    setting = settings(store, arguments, manifest)
+    made = engine(setting, store)  # a wrong recipe fails here, before Spark starts
+    if found := store.read(f"{setting.cleansed}/_published/{setting.unit}.json"):
+        print(f"unit {setting.unit} is decided: {json.loads(found)['decision']}")
+        return
+
+    from pyspark.sql import SparkSession
+
+    spark = SparkSession.builder.appName(f"cleanse {setting.unit}").getOrCreate()
+    spark.conf.set("spark.sql.session.timeZone", "UTC")
+    outcome = run(spark, made, setting, manifest["objects"])
+    stands = decide(store, setting, outcome)
+    print(json.dumps({"unit": setting.unit, "decision": stands, **outcome["counts"]}))
+    if stands == "refused":
+        failed = [found["rule"] for found in outcome["verdict"]["outcomes"] if found["outcome"] != "Passed"]
+        raise Failed(f"DataQuality.Failed: unit {setting.unit} is refused by {len(failed)} rule(s): {'; '.join(failed)}")
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except Failed as why:
+        # The last line is what Glue shows as the run's error.
+        print(why, file=sys.stderr)
+        sys.exit(1)
