@@ -11,6 +11,7 @@ mod places;
 mod progress;
 mod recipe;
 mod replay;
+mod seed;
 mod show;
 mod transform;
 mod validate;
@@ -42,6 +43,8 @@ enum Command {
     Fit(fit::Arguments),
     /// Turn data into features.
     Transform(transform::Arguments),
+    /// Turn a history into the items that a stream's entities start with.
+    Seed(seed::Arguments),
     /// Judge data by a ruleset.
     Validate(validate::Arguments),
     /// Print the JSON Schema of a recipe, for editors.
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Fit(args) => fit::run(&args),
         Command::Transform(args) => transform::run(&args),
+        Command::Seed(args) => seed::run(&args),
         Command::Validate(args) => validate::run(&args),
         Command::Schema => Ok(schema()),
         Command::Operators(args) => operators::run(&args),

@@ -12,6 +12,8 @@ use leat::decode::RawRecord;
 use leat::engine::{self, Engine, Source};
 use leat::protect::Keys;
 use leat::record::{Coordinates, Position, Sequence};
+use leat::windows::EntityState;
+use leat::windows::item::Item;
 use leat::{cleansed, encode};
 use leat_lake::units::{Decision, Unit, UnitFile};
 use leat_lake::{Lake, parquet};
@@ -278,7 +280,31 @@ fn landed_and_cleansed_data_are_replayed_in_the_order_of_the_stream() {
     let landed = transform("landed.jsonl --landed", "landed.csv");
     assert!(landed.len() > 100_000);
     assert!(landed == transform("cleansed", "cleansed.csv"));
+    // Events of a stream come by the stream.
+    let seed = "seed recipe.yaml cleansed --keys file:secret --output items.jsonl";
+    desk.refused(seed, &["events of a stream", "seed from files alone"]);
     // Without `--landed`, `_leat` is an ordinary field: the lines have no coordinates, and tokens are protected anew.
     let made = desk.json(&format!("transform recipe.yaml landed.jsonl {keys} --output x.csv"), 0);
     assert_eq!(made["data"]["order"], "event_time");
+}
+
+#[test]
+fn a_seed_is_what_a_replay_leaves_behind() {
+    let desk = Desk::new();
+    let seed = "seed recipe.yaml events.jsonl --keys file:secret";
+    let said = desk.json(&format!("{seed} --output items.jsonl"), 0);
+    desk.good(&format!("{seed} --output again.jsonl"));
+    assert!(desk.read("items.jsonl") == desk.read("again.jsonl"));
+    let items = String::from_utf8(desk.read("items.jsonl")).unwrap();
+    assert_eq!(said["entities"].as_u64().unwrap(), items.lines().count() as u64);
+    let plan: String = said["state_plan"].as_str().unwrap().chars().take(16).collect();
+    for line in items.lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        let (key, bytes) = (&line["Item"]["pk"]["S"], line["Item"]["b"]["B"].as_str().unwrap());
+        assert!(key.as_str().unwrap().starts_with(&format!("{plan}#")), "{key}");
+        assert_eq!(line["Item"]["v"]["N"], "1");
+        let item = Item::decode(&base64_simd::STANDARD.decode_to_vec(bytes).unwrap()).unwrap();
+        assert!(item.marks.is_empty() && item.outbox.is_empty());
+        assert!(EntityState::decode(&item.windows).unwrap().greatest().is_some());
+    }
 }

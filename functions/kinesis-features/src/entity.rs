@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use leat::decode::Batch;
 use leat::record::{Coordinates, Position, Row, Sequence};
+use leat::windows::item::{Item, OutboxRow};
 use leat::windows::{Applied, EntityState, RowValues, Windows};
-use leat_stream::item::{Item, OutboxRow};
 
 /// Bytes of new rows that a step commits at most, but for a single row that is larger.
 pub const STEP_BYTES: usize = 100_000;

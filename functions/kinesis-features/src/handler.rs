@@ -10,12 +10,12 @@ use leat::decode::Batch;
 use leat::record::{Coordinates, Reject};
 use leat::timestamp;
 use leat::windows::EntityState;
+use leat::windows::item::{Item, OutboxRow, state_key};
 use leat_aws::{Accounts, Call, Deadline, Failure};
 use leat_lake::{Aside, quarantine};
 use leat_stream::endpoint::Endpoint;
-use leat_stream::item::{Item, MAX_BYTES, OutboxRow, state_key};
 use leat_stream::sink::{Row, Sink};
-use leat_stream::store::{Commit, EntityStore};
+use leat_stream::store::{Commit, EntityStore, MAX_BYTES};
 use leat_stream::within;
 
 use crate::answer::{Answer, Fate, accounts};

@@ -4,9 +4,9 @@ use leat::column::Column;
 use leat::decode::Batch;
 use leat::encode::{csv, prediction};
 use leat::windows::RowValues;
+use leat::windows::item::{OutboxRow, row_key};
 use leat_aws::{Deadline, Failure};
 use leat_stream::endpoint::{Endpoint, Outcome, score};
-use leat_stream::item::{OutboxRow, row_key};
 
 use crate::model::{Fitted, Model, short};
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -134,6 +135,20 @@ class Pipeline:
             Item={"pk": {"S": f"serving#{RECIPE}"}, "json": {"S": json.dumps(serving)}},
             ConditionExpression="attribute_not_exists(pk)",
         )
+
+    def load(self, items: Path) -> int:
+        """Writes the items of entities, which are DynamoDB JSON, and says how many. None may be there before."""
+        dynamodb, count = self.client("dynamodb"), 0
+        for line in items.read_text().splitlines():
+            item = json.loads(line)["Item"]
+            item["b"]["B"] = base64.b64decode(item["b"]["B"])
+            dynamodb.put_item(
+                TableName=self.out["StateTable"],
+                Item=item,
+                ConditionExpression="attribute_not_exists(pk)",
+            )
+            count += 1
+        return count
 
     # The stream
 

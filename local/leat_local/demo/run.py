@@ -138,9 +138,9 @@ class Demo:
 
     def seed(self, say) -> None:
         recipe = FOLDER / "recipe.yaml"
-        table = f"dynamodb:{self.at.out['StateTable']}"
-        said = self.at.leat("seed", recipe, self.at.cleansed, *self.keys, "--to", table)
-        say(said.strip().splitlines()[-1] if said.strip() else f"into {table}")
+        items = OUT / "seed.jsonl"
+        self.at.leat("seed", recipe, self.at.cleansed, *self.keys, "--output", items)
+        say(f"{self.at.load(items):,} entities")
         key = f"artifacts/states/{RECIPE}/{self.state['hash']}.json"
         self.at.upload(OUT / "state.json", key)
         for name in ("recipe.yaml", "quality.dqdl"):

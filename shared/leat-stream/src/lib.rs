@@ -4,9 +4,7 @@
 //! futures needs to be `Send`: a function works on one invocation, on one thread.
 #![allow(async_fn_in_trait)]
 
-mod bytes;
 pub mod endpoint;
-pub mod item;
 pub mod serving;
 pub mod sink;
 pub mod store;

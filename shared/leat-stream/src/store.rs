@@ -1,4 +1,5 @@
-//! Where entities' items lie. A store knows keys, versions and bytes; [`crate::item`] knows what the bytes mean.
+//! Where entities' items lie. A store knows keys, versions and bytes; [`leat::windows::item`] knows what the
+//! bytes mean.
 
 mod dynamodb;
 mod file;
@@ -11,6 +12,9 @@ pub use dynamodb::DynamoStore;
 pub use file::FileStore;
 use leat_aws::{Aws, Failure};
 pub use memory::MemoryStore;
+
+/// The most bytes of an item. DynamoDB's limit is 400 KB with names and key.
+pub const MAX_BYTES: usize = 390_000;
 
 /// A stored item.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -18,6 +18,12 @@ impl Writer {
         self.unsigned(x as u64);
     }
 
+    /// Bytes after their number.
+    pub fn bytes(&mut self, bytes: &[u8]) {
+        self.length(bytes.len());
+        self.0.extend_from_slice(bytes);
+    }
+
     pub fn signed(&mut self, x: i64) {
         self.unsigned(((x << 1) ^ (x >> 63)) as u64);
     }
@@ -41,7 +47,7 @@ impl Writer {
 #[derive(Debug)]
 pub(super) struct Reader<'a>(pub &'a [u8]);
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
     pub fn array<const N: usize>(&mut self) -> Result<[u8; N], StateError> {
         let (head, tail) = self.0.split_first_chunk().ok_or(StateError::Short)?;
         self.0 = tail;
@@ -66,6 +72,18 @@ impl Reader<'_> {
             }
         }
         Err(StateError::Invalid("a number has more than 64 bits"))
+    }
+
+    /// What [`Writer::bytes`] wrote.
+    pub fn bytes(&mut self) -> Result<&'a [u8], StateError> {
+        let length = usize::try_from(self.unsigned()?).map_err(|_| StateError::Short)?;
+        let (bytes, rest) = self.0.split_at_checked(length).ok_or(StateError::Short)?;
+        self.0 = rest;
+        Ok(bytes)
+    }
+
+    pub fn text(&mut self) -> Result<&'a str, StateError> {
+        std::str::from_utf8(self.bytes()?).map_err(|_| StateError::Invalid("a text is not UTF-8"))
     }
 
     pub fn signed(&mut self) -> Result<i64, StateError> {
@@ -127,6 +145,7 @@ mod tests {
         most[9] = 2;
         assert!(Reader(&most).unsigned().is_err());
         assert_eq!(Reader(&[0x80]).unsigned(), Err(StateError::Short));
+        assert_eq!(Reader(&[0xff, 0xff, 0xff, 0xff, 7]).bytes(), Err(StateError::Short));
         assert_eq!(Reader(&[0xff, 0xff, 0xff, 0xff, 7]).list(|r| r.byte()), Err(StateError::Short));
     }
 }

@@ -18,6 +18,7 @@
 
 mod bytes;
 pub mod exact;
+pub mod item;
 pub mod recent;
 pub mod sawtooth;
 pub mod session;

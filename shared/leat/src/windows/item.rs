@@ -3,15 +3,11 @@
 
 use std::sync::Arc;
 
-use leat::record::{Coordinates, Identity, Position, Sequence};
-
-pub use crate::bytes::Damage;
-use crate::bytes::{Taker, put_bytes, put_number};
+use super::StateError;
+use super::bytes::{Reader, Writer};
+use crate::record::{Coordinates, Identity, Position, Sequence, identity_of_id};
 
 const VERSION: u8 = 1;
-
-/// The most bytes of an item. DynamoDB's limit is 400 KB with names and key.
-pub const MAX_BYTES: usize = 390_000;
 
 /// What is stored for an entity.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -79,13 +75,12 @@ impl Item {
 
     /// The item's bytes. Equal items have equal bytes.
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = vec![VERSION];
-        put_bytes(&self.windows, &mut out);
+        let mut out = Writer(vec![VERSION]);
+        out.bytes(&self.windows);
         let mut shards: Vec<(&Arc<str>, &Arc<str>)> = Vec::new();
         let marked = self.marks.iter().map(|m| (&m.source, &m.shard));
-        for pair in
-            marked.chain(self.outbox.iter().map(|r| (&r.coordinates.source, &r.coordinates.shard)))
-        {
+        let waiting = self.outbox.iter().map(|r| (&r.coordinates.source, &r.coordinates.shard));
+        for pair in marked.chain(waiting) {
             if !shards.contains(&pair) {
                 shards.push(pair);
             }
@@ -93,49 +88,53 @@ impl Item {
         let number_of = |source, shard| {
             shards.iter().position(|&pair| pair == (source, shard)).unwrap_or_default()
         };
-        put_number(shards.len() as u64, &mut out);
+        out.length(shards.len());
         for (source, shard) in &shards {
-            put_bytes(source.as_bytes(), &mut out);
-            put_bytes(shard.as_bytes(), &mut out);
+            out.bytes(source.as_bytes());
+            out.bytes(shard.as_bytes());
         }
-        put_number(self.marks.len() as u64, &mut out);
+        out.length(self.marks.len());
         for Mark { source, shard, position, arrival } in &self.marks {
-            put_number(number_of(source, shard) as u64, &mut out);
-            put_place(position, *arrival, &mut out);
+            out.length(number_of(source, shard));
+            write_place(position, *arrival, &mut out);
         }
-        put_number(self.outbox.len() as u64, &mut out);
+        out.length(self.outbox.len());
         for OutboxRow { coordinates, identity, key, bytes } in &self.outbox {
-            put_number(number_of(&coordinates.source, &coordinates.shard) as u64, &mut out);
-            put_place(&coordinates.position, coordinates.arrival, &mut out);
-            out.extend_from_slice(&identity.to_le_bytes());
-            put_bytes(key.as_bytes(), &mut out);
-            put_bytes(bytes, &mut out);
+            out.length(number_of(&coordinates.source, &coordinates.shard));
+            write_place(&coordinates.position, coordinates.arrival, &mut out);
+            out.0.extend_from_slice(&identity.to_le_bytes());
+            out.bytes(key.as_bytes());
+            out.bytes(bytes);
         }
-        out
+        out.0
     }
 
     /// The item whose bytes these are.
-    pub fn decode(bytes: &[u8]) -> Result<Self, Damage> {
-        let mut input = Taker(bytes);
+    pub fn decode(bytes: &[u8]) -> Result<Self, StateError> {
+        let mut reader = Reader(bytes);
+        let input = &mut reader;
         match input.byte()? {
             VERSION => {}
-            other => return Err(Damage::Version(other)),
+            other => return Err(StateError::Version(other)),
         }
         let windows = input.bytes()?.to_vec();
         let shards: Vec<(Arc<str>, Arc<str>)> =
             input.list(|input| Ok((input.text()?.into(), input.text()?.into())))?;
-        let shard_at = |input: &mut Taker<'_>| {
-            let at = usize::try_from(input.number()?).unwrap_or(usize::MAX);
-            shards.get(at).cloned().ok_or(Damage::Invalid("it names a shard that it does not list"))
+        let shard_at = |input: &mut Reader<'_>| {
+            let at = usize::try_from(input.unsigned()?).unwrap_or(usize::MAX);
+            shards
+                .get(at)
+                .cloned()
+                .ok_or(StateError::Invalid("it names a shard that it does not list"))
         };
         let marks = input.list(|input| {
             let (source, shard) = shard_at(input)?;
-            let (position, arrival) = take_place(input)?;
+            let (position, arrival) = read_place(input)?;
             Ok(Mark { source, shard, position, arrival })
         })?;
         let outbox = input.list(|input| {
             let (source, shard) = shard_at(input)?;
-            let (position, arrival) = take_place(input)?;
+            let (position, arrival) = read_place(input)?;
             Ok(OutboxRow {
                 coordinates: Coordinates { source, shard, position, arrival },
                 identity: Identity::from_le_bytes(input.array()?),
@@ -144,34 +143,23 @@ impl Item {
             })
         })?;
         if !input.0.is_empty() {
-            return Err(Damage::Invalid("bytes follow its end"));
+            return Err(StateError::Invalid("bytes follow its end"));
         }
         Ok(Item { windows, marks, outbox })
     }
 }
 
-fn put_place(position: &Position, arrival: Option<i64>, out: &mut Vec<u8>) {
-    put_bytes(position.sequence.as_str().as_bytes(), out);
-    put_number(position.sub, out);
-    put_number(position.line, out);
-    match arrival {
-        None => out.push(0),
-        Some(millis) => {
-            out.push(1);
-            out.extend_from_slice(&millis.to_le_bytes());
-        }
-    }
+fn write_place(position: &Position, arrival: Option<i64>, out: &mut Writer) {
+    out.bytes(position.sequence.as_str().as_bytes());
+    out.unsigned(position.sub);
+    out.unsigned(position.line);
+    out.option(arrival);
 }
 
-fn take_place(input: &mut Taker<'_>) -> Result<(Position, Option<i64>), Damage> {
+fn read_place(input: &mut Reader<'_>) -> Result<(Position, Option<i64>), StateError> {
     let sequence = Sequence::new(input.text()?);
-    let position = Position { sequence, sub: input.number()?, line: input.number()? };
-    let arrival = match input.byte()? {
-        0 => None,
-        1 => Some(i64::from_le_bytes(input.array()?)),
-        _ => return Err(Damage::Invalid("a flag is neither 0 nor 1")),
-    };
-    Ok((position, arrival))
+    let position = Position { sequence, sub: input.unsigned()?, line: input.unsigned()? };
+    Ok((position, input.option()?))
 }
 
 /// The key of an entity's item under a state plan (its 16 first digits). An entity that is too long for a key, or is
@@ -181,7 +169,7 @@ pub fn state_key(state_plan: &str, entity: &str) -> String {
     if (1..=1024).contains(&entity.len()) {
         format!("{plan}#{entity}")
     } else {
-        format!("{plan}~{:032x}", leat::record::identity_of_id(entity))
+        format!("{plan}~{:032x}", identity_of_id(entity))
     }
 }
 
@@ -190,7 +178,7 @@ pub fn state_key(state_plan: &str, entity: &str) -> String {
 pub fn row_key(id: Option<&str>, coordinates: &Coordinates) -> String {
     match id {
         Some(id) if (1..=1024).contains(&id.len()) => id.into(),
-        Some(id) => format!("~{:032x}", leat::record::identity_of_id(id)),
+        Some(id) => format!("~{:032x}", identity_of_id(id)),
         None => {
             let Coordinates { source, shard, position, .. } = coordinates;
             format!(
@@ -208,7 +196,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    pub(crate) fn coordinates(shard: &str, sequence: u64) -> Coordinates {
+    fn coordinates(shard: &str, sequence: u64) -> Coordinates {
         Coordinates {
             source: "events".into(),
             shard: shard.into(),
@@ -226,7 +214,7 @@ mod tests {
             let coordinates = coordinates(shard, sequence);
             item.outbox.push(OutboxRow {
                 key: row_key(None, &coordinates),
-                identity: leat::record::identity_of(&coordinates),
+                identity: crate::record::identity_of(&coordinates),
                 coordinates,
                 bytes: format!("{{\"n\":{sequence}}}\n").into_bytes(),
             });
@@ -270,7 +258,7 @@ mod tests {
         for cut in 0..bytes.len() {
             assert!(Item::decode(&bytes[..cut]).is_err(), "{cut}");
         }
-        assert_eq!(Item::decode(&[7]), Err(Damage::Version(7)));
+        assert_eq!(Item::decode(&[7]), Err(StateError::Version(7)));
         assert!(Item::decode(&[bytes, vec![0]].concat()).is_err());
     }
 
@@ -285,7 +273,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_an_item_or_damage(bytes: Vec<u8>) {
+        fn any_bytes_are_an_item_or_an_error(bytes: Vec<u8>) {
             let with_version: Vec<u8> = [1].into_iter().chain(bytes.iter().copied()).collect();
             for bytes in [bytes, with_version] {
                 if let Ok(item) = Item::decode(&bytes) {
