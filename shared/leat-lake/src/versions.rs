@@ -39,6 +39,8 @@ pub struct Version {
 struct Page {
     #[serde(default)]
     is_truncated: bool,
+    /// `url`, if the store did what was asked: not every one does.
+    encoding_type: Option<String>,
     next_key_marker: Option<String>,
     next_version_id_marker: Option<String>,
     #[serde(default, rename = "Version")]
@@ -115,6 +117,8 @@ impl Requests {
         let mut from = BTreeMap::new();
         loop {
             let page = self.page(&client, prefix, &from).await?;
+            let encoded = page.encoding_type.as_deref() == Some("url");
+            let decoded = |key: &str| if encoded { decoded(key) } else { key.to_owned() };
             for found in page.versions {
                 let at = timestamp::parse(&found.last_modified).map(|micros| micros / 1000);
                 if at.is_none_or(|at| at >= since) {
@@ -235,7 +239,7 @@ mod tests {
 
     const PAGES: [&str; 2] = [
         r#"<?xml version="1.0"?><ListVersionsResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">
-        <Name>b</Name><Prefix>p/</Prefix><IsTruncated>true</IsTruncated>
+        <Name>b</Name><Prefix>p/</Prefix><EncodingType>url</EncodingType><IsTruncated>true</IsTruncated>
         <NextKeyMarker>p/a+b%2B%26</NextKeyMarker><NextVersionIdMarker>v1</NextVersionIdMarker>
         <Version><Key>p/a+b%2B%26</Key><VersionId>v2</VersionId><IsLatest>true</IsLatest>
           <LastModified>2026-01-02T00:00:00.000Z</LastModified><ETag>&quot;e2&quot;</ETag><Size>2</Size></Version>
@@ -243,7 +247,7 @@ mod tests {
         <Version><Key>p/a+b%2B%26</Key><VersionId>v1</VersionId>
           <LastModified>2020-01-02T00:00:00.000Z</LastModified><ETag>"e1"</ETag><Size>1</Size></Version>
         </ListVersionsResult>"#,
-        r#"<ListVersionsResult><IsTruncated>false</IsTruncated>
+        r#"<ListVersionsResult><IsTruncated>false</IsTruncated><EncodingType>url</EncodingType>
         <Version><Key>p/..//%01</Key><VersionId>null</VersionId>
           <LastModified>2026-01-03T00:00:00.000Z</LastModified><ETag>"e3"</ETag><Size>3</Size></Version>
         </ListVersionsResult>"#,
@@ -327,6 +331,30 @@ mod tests {
         let (endpoint, _asked) = server(vec![answer("200 OK", "<html>")]);
         let why = lake(&endpoint).versions("s3://b", "p/", 0).await.unwrap_err();
         assert!(matches!(why, LakeError::Damaged { .. }), "{why}");
+    }
+
+    /// Runs where `AWS_ENDPOINT_URL` and `LEAT_TEST_BUCKET` name a bucket that keeps versions.
+    #[tokio::test]
+    async fn a_bucket() {
+        let vars: BTreeMap<String, String> = std::env::vars().collect();
+        let (true, Some(bucket)) =
+            (vars.contains_key("AWS_ENDPOINT_URL"), vars.get("LEAT_TEST_BUCKET"))
+        else {
+            println!("skipped: AWS_ENDPOINT_URL and LEAT_TEST_BUCKET are not both set");
+            return;
+        };
+        let (lake, url) = (Lake::new(&vars), format!("s3://{bucket}"));
+        let key = format!("versions/{}/a b+c&é.json", std::process::id());
+        for text in ["1", "22"] {
+            lake.write(&format!("{url}/{key}"), text).await.unwrap();
+        }
+        let found = lake.versions(&url, "versions/", 0).await.unwrap();
+        let mut found: Vec<_> = found.into_iter().filter(|found| found.key == key).collect();
+        found.sort_by_key(|found| found.size);
+        let sizes: Vec<_> = found.iter().map(|found| found.size).collect();
+        assert_eq!(sizes, [1, 2]);
+        assert!(found.iter().all(|found| found.version.is_some() && found.etag.is_some()));
+        assert_eq!(lake.versions(&url, "versions/", i64::MAX).await.unwrap(), []);
     }
 
     #[tokio::test]
