@@ -149,7 +149,7 @@ impl Lake {
             known.fold(AmazonS3Builder::new(), |b, (key, value)| b.with_config(key, value));
         let region = builder.get_config_value(&AmazonS3ConfigKey::Region);
         let region = region.unwrap_or_else(|| "us-east-1".into());
-        let url = match endpoint {
+        let address = match endpoint {
             Some(endpoint) => format!("{}/{bucket}", endpoint.trim_end_matches('/')),
             None if bucket.contains('.') => format!("https://s3.{region}.amazonaws.com/{bucket}"),
             None => format!("https://{bucket}.s3.{region}.amazonaws.com/"),
@@ -167,7 +167,7 @@ impl Lake {
             .with_retry(retry)
             .build()
             .map_err(|why| LakeError::from_store(format!("s3://{bucket}"), why))?;
-        Ok(Requests { store, client, region, url })
+        Ok(Requests { store, client, region, address, url: format!("s3://{bucket}") })
     }
 }
 

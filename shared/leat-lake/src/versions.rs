@@ -63,7 +63,9 @@ pub(crate) struct Requests {
     pub(crate) store: AmazonS3,
     pub(crate) client: ClientOptions,
     pub(crate) region: String,
-    /// The bucket's own URL.
+    /// The bucket's address.
+    pub(crate) address: String,
+    /// The bucket's URL, for people.
     pub(crate) url: String,
 }
 
@@ -199,7 +201,7 @@ impl Requests {
     fn page_url(&self, prefix: &str, from: &BTreeMap<&str, String>) -> Result<Url, LakeError> {
         let wrong =
             |why: url::ParseError| LakeError::Url { url: self.url.clone(), why: why.to_string() };
-        let mut url = Url::parse(&self.url).map_err(wrong)?;
+        let mut url = Url::parse(&self.address).map_err(wrong)?;
         let mut query = url.query_pairs_mut();
         query.append_pair("encoding-type", "url").append_pair("prefix", prefix);
         query.append_pair("versions", "");
