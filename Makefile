@@ -18,7 +18,7 @@ try: ## 10,000 events through the command line: check, fit, transform; no Python
 	@scripts/try
 
 build: ## every binary, in the fast profile
-	cargo build $(FAST)
+	cargo build $(FAST) --all-targets
 
 venv: ## the Python environment: local AWS, Spark, the wheel
 	scripts/venv .venv local/requirements.txt
@@ -33,7 +33,7 @@ test: ## everything that continuous integration runs
 	@scripts/test
 
 parity: ## one corpus through every path: equal to the bit
-	cargo build $(FAST)
+	cargo build $(FAST) --all-targets
 	cargo test $(FAST) -p leat-tests --test parity -- --nocapture
 
 package: ## release zips for Amazon Linux 2023, in dist/

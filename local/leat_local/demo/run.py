@@ -84,7 +84,7 @@ class Demo:
 
     def build(self, say) -> None:
         # All of the default members: a selection would be another set of features, built anew.
-        _run("cargo", "build", "--profile", "fast")
+        _run("cargo", "build", "--profile", "fast", "--all-targets")
         _run(str(ROOT / "scripts" / "wheel"))
         (wheel,) = (ROOT / "dist" / "wheel").glob("*.whl")
         self.wheel = wheel.name

@@ -231,7 +231,9 @@ impl Run {
             .iter()
             .map(|path| {
                 let size = std::fs::metadata(path).unwrap().len();
-                json!({"bucket": "", "key": format!("file:{}", path.display()), "etag": "0", "size": size, "trusted": true})
+                let key = path.strip_prefix(folder).unwrap().to_str().unwrap();
+                let bucket = format!("file:{}", folder.display());
+                json!({"bucket": bucket, "key": key, "etag": "0", "size": size, "trusted": true})
             })
             .collect();
         let manifest = folder.join("manifest.json");
