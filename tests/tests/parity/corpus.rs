@@ -68,12 +68,11 @@ fn lines(folder: &Path, dice: &mut Dice) -> Vec<Vec<u8>> {
         if let Some(odd) = oddity(&line, lines.len(), dice) {
             lines.push(odd);
         }
-        // A producer's retry: the same bytes once more, a little later.
-        if dice.roll(40) == 0 && lines.len() > 3 {
-            let again = lines[lines.len() - 1 - dice.roll(3)].clone();
-            lines.push(again);
+        lines.push(line.clone());
+        // A producer's retry: the same bytes once more. Not of an odd one: a late event's id is not held for long.
+        if dice.roll(40) == 0 {
+            lines.push(line);
         }
-        lines.push(line);
     }
     lines
 }
@@ -88,7 +87,7 @@ fn oddity(line: &[u8], n: usize, dice: &mut Dice) -> Option<Vec<u8>> {
         let time = object["event_time"].as_str().unwrap_or_default().to_owned();
         // Hours only: enough to be late, and easily read.
         let hour: i32 = time.get(11..13)?.parse().ok()?;
-        let moved = (hour - hours).rem_euclid(24);
+        let moved = hour.checked_sub(hours).filter(|moved| *moved >= 0)?;
         object.insert(
             "event_time".into(),
             format!("{}{moved:02}{}", &time[..11], &time[13..]).into(),
