@@ -19,7 +19,7 @@ pub fn parse(text: &str) -> Option<f64> {
 }
 
 /// Prints a finite double in the shortest form that reads back to the same bits, as JSON has it (`0.1`, `3.0`,
-/// `1e300`). NaN and infinities, which JSON does not have, print nothing.
+/// `1e+300`). NaN and infinities, which JSON does not have, print nothing.
 pub fn print(x: f64, out: &mut Vec<u8>) {
     if x.is_finite() {
         out.extend_from_slice(zmij::Buffer::new().format_finite(x + 0.0).as_bytes());
