@@ -41,7 +41,7 @@ pub fn read(engine: &Engine, event: &str, lanes: u64) -> Result<Delivery, Failur
             landed: false,
         })
         .collect();
-    let Intake { batch, origins, rejects: refused } =
+    let Intake { batch, origins, rejects: refused, .. } =
         engine.intake(&raw).map_err(|why| Failure::Config(why.to_string()))?;
     rejects.extend(refused);
     let origins: Vec<usize> = origins.into_iter().map(|at| data[at].0).collect();

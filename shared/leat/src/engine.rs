@@ -18,6 +18,7 @@ use crate::quality::{self, RowRules, Ruleset};
 use crate::recipe::plan::{Plan, plan};
 use crate::recipe::{Recipe, Role};
 use crate::record::{Coordinates, Reason, Reject, Row, Verdict};
+use crate::sentinel::Sentinel;
 use crate::timestamp;
 use crate::windows::{Applied, EntityState, Windows};
 
@@ -58,6 +59,9 @@ pub struct Checked {
     pub origins: Vec<usize>,
     /// What could not be decoded.
     pub rejects: Vec<Reject>,
+    /// Each sentinel with the record, by index, that it came from. It is dropped by the rule
+    /// [`sentinel::RULE`](crate::sentinel::RULE).
+    pub sentinels: Vec<(usize, Sentinel)>,
 }
 
 /// Records that are ready for windows and features.
@@ -69,6 +73,8 @@ pub struct Intake {
     pub origins: Vec<usize>,
     /// What could not be decoded, and what a rule refused.
     pub rejects: Vec<Reject>,
+    /// As in [`Checked`].
+    pub sentinels: Vec<(usize, Sentinel)>,
 }
 
 /// The rule that a row fails whose event time is too far ahead of its arrival, as it stands in a verdict.
@@ -160,7 +166,8 @@ impl Engine {
     pub fn check(&self, records: &[RawRecord<'_>]) -> Result<Checked, MissingKeys> {
         let mut checked = Checked { batch: self.decoder.batch(), ..Checked::default() };
         for (index, record) in records.iter().enumerate() {
-            self.decoder.record(record, &mut checked.batch, &mut checked.rejects);
+            let found = self.decoder.record(record, &mut checked.batch, &mut checked.rejects);
+            checked.sentinels.extend(found.into_iter().map(|sentinel| (index, sentinel)));
             checked.origins.resize(checked.batch.len(), index);
         }
         self.judge(&mut checked.batch)?;
@@ -196,7 +203,7 @@ impl Engine {
     /// Decodes, checks, protects and derives `records`: ready for windows. What a rule refuses is a reject with the
     /// line as it came.
     pub fn intake(&self, records: &[RawRecord<'_>]) -> Result<Intake, MissingKeys> {
-        let Checked { batch, origins, mut rejects } = self.check(records)?;
+        let Checked { batch, origins, mut rejects, sentinels } = self.check(records)?;
         let (good, refused): (Vec<usize>, Vec<usize>) =
             (0..batch.len()).partition(|&row| !fails(&batch.rows[row]));
         for row in refused {
@@ -206,7 +213,7 @@ impl Engine {
         let origins = good.iter().map(|&row| origins[row]).collect();
         let mut batch = if good.len() == batch.len() { batch } else { batch.gather(&good) };
         self.derive(&mut batch);
-        Ok(Intake { batch, origins, rejects })
+        Ok(Intake { batch, origins, rejects, sentinels })
     }
 
     /// Checks, protects and derives rows that were decoded from a file: ready for windows. The rejects' payload is
@@ -426,6 +433,7 @@ mod tests {
             event("t-3", "2026-01-01T09:00:00Z", "1"),  // ahead of its arrival
             event("t-4", "2026-01-01T00:20:00Z", "-1"), // against a rule
             "{".to_owned(),
+            crate::sentinel::record("s-1").unwrap(),
         ];
         let records: Vec<RawRecord> = lines
             .iter()
@@ -436,7 +444,8 @@ mod tests {
                 landed: false,
             })
             .collect();
-        let Intake { mut batch, rejects, .. } = engine.intake(&records).unwrap();
+        let Intake { mut batch, rejects, sentinels, .. } = engine.intake(&records).unwrap();
+        assert_eq!((sentinels.len(), sentinels[0].0), (1, 6));
         let rules: Vec<&str> = rejects.iter().map(|reject| &*reject.reason.rule).collect();
         assert_eq!(rejects.len(), 3, "{rules:?}");
         assert!(rules.contains(&AHEAD) && rules.contains(&"decode"), "{rules:?}");

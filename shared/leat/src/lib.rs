@@ -17,6 +17,7 @@ pub mod protect;
 pub mod quality;
 pub mod recipe;
 pub mod record;
+pub mod sentinel;
 pub mod tag;
 pub mod timestamp;
 pub mod windows;

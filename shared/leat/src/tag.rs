@@ -56,7 +56,16 @@ fn is_none(protected: &BTreeMap<String, Protected>) -> bool {
 impl<'a> Tag<'a> {
     /// What a row says of itself.
     pub fn of(row: &'a Row) -> Self {
-        let Coordinates { source, shard, position, arrival } = &row.coordinates;
+        Tag {
+            verdict: row.verdict.as_ref().map(Cow::Borrowed),
+            protected: Cow::Borrowed(&row.protected),
+            ..Tag::at(&row.coordinates)
+        }
+    }
+
+    /// What a line says of its place alone.
+    pub fn at(coordinates: &'a Coordinates) -> Self {
+        let Coordinates { source, shard, position, arrival } = coordinates;
         Tag {
             v: VERSION,
             source: Cow::Borrowed(source),
@@ -65,8 +74,8 @@ impl<'a> Tag<'a> {
             sub: position.sub,
             line: position.line,
             arrival: *arrival,
-            verdict: row.verdict.as_ref().map(Cow::Borrowed),
-            protected: Cow::Borrowed(&row.protected),
+            verdict: None,
+            protected: Cow::default(),
         }
     }
 

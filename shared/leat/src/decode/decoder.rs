@@ -11,6 +11,7 @@ use crate::recipe::{Recipe, Role, UnknownFields};
 use crate::record::{
     Coordinates, Protected, Reason, Reject, Row, Verdict, identity_of, identity_of_id,
 };
+use crate::sentinel::Sentinel;
 
 /// Turns lines into rows as one recipe's schema says. Made once; decoding changes nothing in it.
 #[derive(Clone, Debug)]
@@ -82,18 +83,28 @@ impl Decoder {
         }
     }
 
-    /// Decodes a record of a stream: each of its lines becomes a row of `batch` or one of `rejects`.
-    pub fn record(&self, record: &RawRecord<'_>, batch: &mut Batch, rejects: &mut Vec<Reject>) {
+    /// Decodes a record of a stream: each of its lines becomes a row of `batch` or one of `rejects`, but for the
+    /// sentinels among them, which come back.
+    pub fn record(
+        &self,
+        record: &RawRecord<'_>,
+        batch: &mut Batch,
+        rejects: &mut Vec<Reject>,
+    ) -> Vec<Sentinel> {
+        let mut sentinels = Vec::new();
         expand(record, &self.limits, &mut |coordinates, piece| match piece {
-            Piece::Line(line) => self.line(coordinates, line, record.landed, batch, rejects),
+            Piece::Line(line) => {
+                sentinels.extend(self.line(coordinates, line, record.landed, batch, rejects));
+            }
             Piece::Damaged(data, reason) => {
                 rejects.push(Reject { coordinates, reason, payload: data.to_vec() });
             }
         });
+        sentinels
     }
 
     /// Decodes one line of JSON, without its line break: it becomes a row of `batch` or one of `rejects`; a blank one
-    /// becomes nothing. `landed` as in [`RawRecord`].
+    /// becomes nothing; if it is a sentinel, that comes back. `landed` as in [`RawRecord`].
     pub fn line(
         &self,
         mut coordinates: Coordinates,
@@ -101,13 +112,14 @@ impl Decoder {
         landed: bool,
         batch: &mut Batch,
         rejects: &mut Vec<Reject>,
-    ) {
+    ) -> Option<Sentinel> {
         if line.trim_ascii().is_empty() {
-            return;
+            return None;
         }
-        if let Err(reason) = json::line(self, &mut coordinates, line, landed, batch) {
+        json::line(self, &mut coordinates, line, landed, batch).unwrap_or_else(|reason| {
             rejects.push(Reject { coordinates, reason, payload: line.to_vec() });
-        }
+            None
+        })
     }
 
     /// What is kept of the fields that the schema does not name, given as JSON: the inside of an object, by name, the

@@ -1,7 +1,8 @@
 //! One line of JSON → one row.
 //!
 //! Strict: RFC 8259, UTF-8, one object and nothing after it, no lone surrogate, numbers exact. The last of equal names
-//! wins. Values of known fields are read straight into their types; others are kept as they were written.
+//! wins. Values of known fields are read straight into their types; others are kept as they were written. A line can
+//! also be a [`Sentinel`], which becomes no row.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,20 +15,22 @@ use super::decoder::{Decoder, Found};
 use super::value::Raw;
 use super::{Batch, reason};
 use crate::record::{Coordinates, Reason};
+use crate::sentinel::{self, Sentinel};
 use crate::tag::{self, Tag};
 
-/// Decodes a line that is not blank. Where the line itself vouches for its coordinates, they are put in place of
-/// those given.
+/// Decodes a line that is not blank: into a row of `batch`, or into the sentinel that it is. Where the line itself
+/// vouches for its coordinates, they are put in place of those given.
 pub(super) fn line(
     decoder: &Decoder,
     coordinates: &mut Coordinates,
     line: &[u8],
     landed: bool,
     batch: &mut Batch,
-) -> Result<(), Reason> {
+) -> Result<Option<Sentinel>, Reason> {
     let limits = &decoder.limits;
     let line = text(line, if landed { limits.landed_line } else { limits.line })?;
     let mut members = members(decoder, line)?;
+    let id = members.sentinel(landed);
     let (mut verdict, mut protected) = Default::default();
     match members.tag.take() {
         Some(value) if landed => {
@@ -40,10 +43,14 @@ pub(super) fn line(
         Some(value) => members.unknown.push((tag::UNTRUSTED.into(), value)),
         None => {}
     }
+    if let Some(id) = id {
+        return Ok(Some(Sentinel { id, coordinates: coordinates.clone() }));
+    }
     let unknown = members.unknown.into_iter().map(|(name, value)| (name, value.get().into()));
     let unknown = decoder.unknown(unknown.collect())?;
     let coordinates = coordinates.clone();
-    decoder.push(Found { coordinates, values: members.values, unknown, verdict, protected }, batch)
+    let found = Found { coordinates, values: members.values, unknown, verdict, protected };
+    decoder.push(found, batch).map(|()| None)
 }
 
 /// The line as text that begins an object.
@@ -66,6 +73,19 @@ struct Members<'a> {
     unknown: Vec<(Cow<'a, str>, &'a RawValue)>,
     tag: Option<&'a RawValue>,
     count: usize,
+}
+
+impl Members<'_> {
+    /// The id of a sentinel, if there is no other member than its own, but for `_leat` where that is `trusted`.
+    fn sentinel(&self, trusted: bool) -> Option<Box<str>> {
+        let [(name, value)] = self.unknown.as_slice() else { return None };
+        let count = 1 + usize::from(trusted && self.tag.is_some());
+        if name.as_ref() != sentinel::NAME || self.count != count {
+            return None;
+        }
+        let id: Cow<'_, str> = serde_json::from_str(value.get()).ok()?;
+        sentinel::is_id(&id).then(|| id.into())
+    }
 }
 
 fn members<'a>(decoder: &Decoder, line: &'a str) -> Result<Members<'a>, Reason> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{Batch, Decoder};
 use crate::record::{Coordinates, Position, Reject};
+use crate::sentinel::Sentinel;
 
 /// Reads a file line by line and holds one line at a time. A line's place is its number in the file, from 0.
 #[derive(Debug)]
@@ -14,12 +15,13 @@ pub struct JsonLines<R> {
     landed: bool,
     number: u64,
     line: Vec<u8>,
+    sentinels: Vec<Sentinel>,
 }
 
 impl<R: BufRead> JsonLines<R> {
     /// Reads `input`, which is unpacked already. `landed` as in [`super::RawRecord`].
     pub fn new(input: R, source: Arc<str>, landed: bool) -> Self {
-        JsonLines { input, source, landed, number: 0, line: Vec::new() }
+        JsonLines { input, source, landed, number: 0, line: Vec::new(), sentinels: Vec::new() }
     }
 
     /// Decodes at most `lines` lines. False once the file has ended. An error of the input ends the reading; what was
@@ -45,9 +47,15 @@ impl<R: BufRead> JsonLines<R> {
                 arrival: None,
             };
             self.number += 1;
-            decoder.line(coordinates, line, self.landed, batch, rejects);
+            let found = decoder.line(coordinates, line, self.landed, batch, rejects);
+            self.sentinels.extend(found);
         }
         Ok(true)
+    }
+
+    /// Takes the sentinels that were met so far.
+    pub fn sentinels(&mut self) -> Vec<Sentinel> {
+        std::mem::take(&mut self.sentinels)
     }
 
     /// Reads the next line into the buffer, of a longer one than `limit` just enough to show that it is longer (and that

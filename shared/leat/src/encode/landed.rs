@@ -5,6 +5,7 @@ use crate::column::Value;
 use crate::decode::Batch;
 use crate::protect::Keys;
 use crate::recipe::Recipe;
+use crate::sentinel::{self, Sentinel};
 use crate::tag::Tag;
 
 /// Appends the row `row` of `batch`: the schema's fields in order, missing ones left out; the unknown fields that were
@@ -28,6 +29,16 @@ pub fn line(recipe: &Recipe, batch: &Batch, row: usize, keys: &Keys, out: &mut V
         line.extend_from_slice(unknown.as_bytes());
     }
     Tag::of(meta).seal(keys, &mut line);
+    out.append(&mut line);
+    out.push(b'\n');
+}
+
+/// Appends the line of a sentinel. Decoding it gives the sentinel again, with its coordinates.
+pub fn sentinel(sentinel: &Sentinel, keys: &Keys, out: &mut Vec<u8>) {
+    let mut line = vec![b'{'];
+    json::name(sentinel::NAME, &mut line);
+    json::plain(&*sentinel.id, &mut line);
+    Tag::at(&sentinel.coordinates).seal(keys, &mut line);
     out.append(&mut line);
     out.push(b'\n');
 }
