@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from . import stack
+from . import deploy, stack
+from .demo import without
 
 
 def main() -> int:
@@ -20,6 +21,12 @@ def main() -> int:
     demo.add_argument("--history", type=int, default=30_000, help="events in the history file")
     demo.add_argument("--live", type=int, default=8_000, help="events put on the stream")
     demo.add_argument("--keep", action="store_true", help="stay up afterwards, until Ctrl-C")
+    demo.add_argument(
+        "--without",
+        metavar="PART",
+        choices=(*deploy.FUNCTIONS, without.WHEEL),
+        help="put a part that does nothing in the place of this function, or of the wheel: the demo must fail",
+    )
     given = parser.parse_args()
     try:
         return {"up": _up, "down": _down, "status": _status, "demo": _demo}[given.command](given)
@@ -56,7 +63,7 @@ def _status(_) -> int:
 def _demo(given) -> int:
     from .demo import run
 
-    return run.run(given.history, given.live, given.keep)
+    return run.run(given.history, given.live, given.keep, given.without)
 
 
 if __name__ == "__main__":

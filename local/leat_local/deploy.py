@@ -17,16 +17,17 @@ STACK = "leat-local"
 FUNCTIONS = ("kinesis-features", "firehose-transform", "s3-glue-trigger", "glue-callback")
 
 
-def stage(binaries: Path, folder: Path) -> None:
-    """Puts each function's binary where the template looks for it: `dist/<function>/bootstrap`."""
+def stage(binaries: Path, folder: Path) -> dict[str, Path]:
+    """Puts each function's binary where the template looks for it, which is given: `dist/<function>/bootstrap`."""
     missing = [name for name in FUNCTIONS if not (binaries / name).is_file()]
     if missing:
         raise Trouble(f"{binaries} has no {', '.join(missing)}: run `make build` first")
-    for name in FUNCTIONS:
-        target = folder / "dist" / name / "bootstrap"
+    staged = {name: folder / "dist" / name / "bootstrap" for name in FUNCTIONS}
+    for name, target in staged.items():
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(binaries / name, target)
         target.chmod(0o755)
+    return staged
 
 
 def deploy(local: Local, folder: Path = ROOT, **parameters: str) -> dict[str, str]:

@@ -27,6 +27,7 @@ class Pipeline:
     def __init__(self, local: Local, outputs: dict[str, str]):
         self.local, self.out = local, outputs
         self._clients: dict[str, object] = {}
+        self.patience = float("inf")
 
     def client(self, service: str):
         """A boto3 client, made once."""
@@ -77,6 +78,7 @@ class Pipeline:
 
     def until(self, what, seconds: float, problem: str):
         """Waits for `what` to give something; a failed run of the job ends the wait."""
+        seconds = min(seconds, self.patience)
         over = time.monotonic() + seconds
         while not (found := what()):
             failed = [r for r in self.runs() if r["JobRunState"] in ("FAILED", "TIMEOUT")]

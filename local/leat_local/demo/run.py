@@ -18,7 +18,7 @@ import yaml
 
 from .. import deploy, stack, training
 from ..stack import ROOT, Trouble
-from . import measure
+from . import measure, without
 from .accounts import Account, Stores, identity
 from .pipeline import FOLDER, LEAT, RECIPE, Pipeline
 from .steps import Steps, waiting
@@ -28,14 +28,17 @@ SEED, CUSTOMERS = 7, 1000
 QUICK = {"FirehoseBufferSeconds": "10", "TransformBufferSeconds": "3", "BatchSize": "500"}
 
 
-def run(history: int, live: int, keep: bool) -> int:
-    """Runs it all; 0 if everything balances and the model is as good as promised."""
+def run(history: int, live: int, keep: bool, without: str | None = None) -> int:
+    """Runs it all; 0 if everything balances and the model is as good as promised.
+
+    `without` names a part that a part without work takes the place of: then it must not be 0.
+    """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir(parents=True)
     steps = Steps(total=10)
     try:
-        return Demo(steps, history, live).run(keep)
+        return Demo(steps, history, live, without).run(keep)
     finally:
         (OUT / "secret").unlink(missing_ok=True)
         stack.down()
@@ -44,9 +47,9 @@ def run(history: int, live: int, keep: bool) -> int:
 class Demo:
     """One run: what the steps hand on to each other."""
 
-    def __init__(self, steps: Steps, history: int, live: int):
-        self.steps, self.events, self.later = steps, history, live
-        self.wheel = ""
+    def __init__(self, steps: Steps, history: int, live: int, without: str | None):
+        self.steps, self.events, self.later, self.without = steps, history, live, without
+        self.wheel = Path()
 
     def run(self, keep: bool) -> int:
         with self.steps.step("Build the functions, the command line and the wheel") as say:
@@ -55,9 +58,13 @@ class Demo:
             local = stack.up(owned=True)
             say(f"{local.endpoint}, every role enforced")
         with self.steps.step("Deploy template.yaml with sam deploy") as say:
-            deploy.stage(ROOT / "target" / "fast", ROOT)
-            outputs = deploy.deploy(local, Wheel=self.wheel, **QUICK)
+            staged = deploy.stage(ROOT / "target" / "fast", ROOT)
+            if self.without in staged:
+                without.function(staged[self.without])
+            outputs = deploy.deploy(local, Wheel=self.wheel.name, **QUICK)
             self.at = Pipeline(local, outputs)
+            # Who looks for a failure need not wait as long as who hopes for success.
+            self.at.patience = 90 if self.without else self.at.patience
             self.stores = Stores(self.at.client, outputs, RECIPE)
             say(f"functions: {', '.join(deploy.FUNCTIONS)}")
         with self.steps.step("Put the recipe, its rules, the job and the wheel into the lake"):
@@ -86,15 +93,16 @@ class Demo:
         # All of the default members: a selection would be another set of features, built anew.
         _run("cargo", "build", "--profile", "fast", "--all-targets")
         _run(str(ROOT / "scripts" / "wheel"))
-        (wheel,) = (ROOT / "dist" / "wheel").glob("*.whl")
-        self.wheel = wheel.name
-        say(f"{platform.machine()}, {LEAT.name} and {self.wheel}")
+        (self.wheel,) = (ROOT / "dist" / "wheel").glob("*.whl")
+        if self.without == without.WHEEL:
+            self.wheel = without.wheel(self.wheel, OUT / "wheel")
+        say(f"{platform.machine()}, {LEAT.name} and {self.wheel.name}")
 
     def furnish(self) -> None:
         for name in ("recipe.yaml", "quality.dqdl"):
             self.at.upload(FOLDER / name, f"artifacts/recipes/{RECIPE}/{name}")
         self.at.upload(ROOT / "glue" / "cleanse.py", "artifacts/jobs/cleanse.py")
-        self.at.upload(ROOT / "dist" / "wheel" / self.wheel, f"artifacts/wheels/{self.wheel}")
+        self.at.upload(self.wheel, f"artifacts/wheels/{self.wheel.name}")
         self.keys = ("--keys", f"file:{self.at.secret(OUT / 'secret')}")
 
     def land(self, say) -> None:
@@ -214,7 +222,7 @@ Where to look:
 
     def settle(self, account, seconds: float) -> None:
         """Waits until an account balances; goes on, and lets the report say why, if it does not."""
-        over = time.monotonic() + seconds
+        over = time.monotonic() + min(seconds, self.at.patience)
         while (books := account()).problems() and time.monotonic() < over:
             found = sum(len(events) for events in books.places.values())
             waiting("events found", found, len(books.put))
