@@ -17,10 +17,12 @@ PACKAGE = Path(__file__).resolve().parents[1]
 def owner(home: Path) -> subprocess.Popen:
     """A process that starts a local AWS with a function in it, and then waits."""
     code = f"""
-        import io, sys, zipfile
+        import io, signal, sys, zipfile
         from pathlib import Path
         import boto3
         from leat_local import stack
+        # A shell that runs the tests in the background hands an ignored SIGINT down.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         local = stack.up(Path({str(home)!r}), owned=True, auth=False)
         packed = io.BytesIO()
         with zipfile.ZipFile(packed, "w") as archive:
