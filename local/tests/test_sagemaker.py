@@ -131,6 +131,60 @@ def test_a_model_that_does_not_load_fails_its_endpoint(aws, until):
     aws.sagemaker.delete_endpoint(EndpointName=name)
 
 
+def in_service(aws, name):
+    wait = {"Delay": 1, "MaxAttempts": 60}
+    aws.sagemaker.get_waiter("endpoint_in_service").wait(EndpointName=name, WaiterConfig=wait)
+
+
+def test_a_model_whose_data_is_missing_is_refused(aws, model, until):
+    bucket = aws.bucket()
+    with pytest.raises(ClientError, match="Could not access model data at s3://"):
+        aws.sagemaker.create_model(
+            ModelName="test-missing",
+            PrimaryContainer={"Image": "xgboost", "ModelDataUrl": f"s3://{bucket}/model.tar.gz"},
+            ExecutionRoleArn="arn:aws:iam::000000000000:role/test",
+        )
+
+
+def test_an_endpoint_whose_model_went_away_fails_and_can_be_made_again(aws, model, until):
+    name = create(aws, model)
+    in_service(aws, name)
+    aws.sagemaker.delete_endpoint(EndpointName=name)
+    data = aws.sagemaker.describe_model(ModelName=name)["PrimaryContainer"]["ModelDataUrl"]
+    bucket, key = data.removeprefix("s3://").split("/", 1)
+    aws.s3.delete_object(Bucket=bucket, Key=key)
+    aws.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
+
+    def failed():
+        found = aws.sagemaker.describe_endpoint(EndpointName=name)
+        return found if found["EndpointStatus"] == "Failed" else None
+
+    assert "404" in until(failed)["FailureReason"]
+    with pytest.raises(ClientError, match="Cannot create already existing endpoint"):
+        aws.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
+    aws.sagemaker.delete_endpoint(EndpointName=name)
+    aws.s3.put_object(Bucket=bucket, Key=key, Body=model)
+    aws.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
+    in_service(aws, name)
+    aws.sagemaker.delete_endpoint(EndpointName=name)
+
+
+def test_an_update_serves_on_and_a_bad_one_changes_nothing(aws, model, until):
+    name, other = create(aws, model), create(aws, model)
+    in_service(aws, name)
+    aws.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=other)
+    assert invoke(aws, name, "0.9,0.9,\n")["Body"].read()
+    in_service(aws, name)
+    assert aws.sagemaker.describe_endpoint(EndpointName=name)["EndpointConfigName"] == other
+    aws.sagemaker.delete_model(ModelName=name)
+    aws.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=name)
+    in_service(aws, name)
+    found = aws.sagemaker.describe_endpoint(EndpointName=name)
+    assert found["EndpointConfigName"] == other and "Could not find model" in found["FailureReason"]
+    for each in (name, other):
+        aws.sagemaker.delete_endpoint(EndpointName=each)
+
+
 def test_a_deleted_endpoint_is_gone(aws, model, until):
     name = create(aws, model)
     aws.sagemaker.get_waiter("endpoint_in_service").wait(
