@@ -1,14 +1,13 @@
 //! Follows the manifest of a job that ended, then starts what waits for that job.
 
-use leat_aws::{Call, Failure, metrics};
-use leat_jobs::jobs::Jobs;
+use leat_aws::{Call, Failure};
+use leat_jobs::dataset::Start;
+use leat_jobs::jobs::{Jobs, Run};
 use leat_jobs::starter::{self, Starter};
 use leat_jobs::table::Table;
 use serde_json::{Value, json};
 
 const FUNCTION: &str = "glue-callback";
-/// No new work is begun with less time than this left, in milliseconds.
-const MARGIN: i64 = 10_000;
 /// How a run ends, in the words of Glue and of Step Functions.
 const ENDS: [&str; 8] =
     ["SUCCEEDED", "FAILED", "TIMEOUT", "STOPPED", "ERROR", "EXPIRED", "TIMED_OUT", "ABORTED"];
@@ -16,7 +15,7 @@ const ENDS: [&str; 8] =
 /// What an event says: this run of this job, or state machine, is in this state.
 #[derive(Debug, PartialEq)]
 struct Change<'a> {
-    target: &'a str,
+    target: Start,
     run: &'a str,
     state: &'a str,
 }
@@ -33,16 +32,13 @@ pub async fn handle<T: Table, J: Jobs, C: Fn() -> i64 + Sync>(
     if !ENDS.contains(&change.state) {
         return Ok(json!({"ignored": "the run goes on"}));
     }
-    let now = (starter.clock)();
-    let left = i64::try_from(call.deadline.left().as_millis()).unwrap_or(i64::MAX);
-    let until = now.saturating_add((left - MARGIN).min(starter::LEASE));
-    let own = starter::Call { by: format!("{}-{now}", call.request_id), until, ask: false };
-    let reports = starter.ended(change.target, change.run, change.state, &own).await?;
-    let mut worst = None;
-    for (set, report) in &reports {
-        metrics(FUNCTION, &set.name, &report.counts());
-        worst = worst.or(report.worst().cloned());
-    }
+    // What the event says is asked for: it may be late, or about a run whose id is not stored yet.
+    let told = starter.jobs.run(&change.target, change.run).await?.unwrap_or_default();
+    let told = Run { end: told.end.or(Some(change.state.into())), ..told };
+    let own = starter::Call::new(&call, (starter.clock)(), false);
+    let reports = starter.ended(&change.target, change.run, &told, &own).await?;
+    let worst =
+        reports.iter().filter_map(|(set, report)| report.tell(FUNCTION, set)).reduce(|a, _| a);
     match worst {
         Some(why) => Err(why),
         None => Ok(json!({"data_sets": reports.len()})),
@@ -51,23 +47,26 @@ pub async fn handle<T: Table, J: Jobs, C: Fn() -> i64 + Sync>(
 
 fn read(event: &Value) -> Result<Change<'_>, Failure> {
     let detail = &event["detail"];
-    let (target, run, state) = match event["detail-type"].as_str() {
-        Some("Glue Job State Change") => ("jobName", "jobRunId", "state"),
-        Some("Step Functions Execution Status Change") => {
-            ("stateMachineArn", "executionArn", "status")
-        }
-        _ => {
-            return Err(Failure::Input(
-                "this is neither `Glue Job State Change` nor `Step Functions Execution Status Change`: check the rule that calls this function".into(),
-            ));
-        }
-    };
     let text = |name: &str| {
         detail[name]
             .as_str()
             .ok_or_else(|| Failure::Input(format!("`detail.{name}` of the event is no text")))
     };
-    Ok(Change { target: text(target)?, run: text(run)?, state: text(state)? })
+    match event["detail-type"].as_str() {
+        Some("Glue Job State Change") => Ok(Change {
+            target: Start::job(text("jobName")?),
+            run: text("jobRunId")?,
+            state: text("state")?,
+        }),
+        Some("Step Functions Execution Status Change") => Ok(Change {
+            target: Start::StateMachine(text("stateMachineArn")?.into()),
+            run: text("executionArn")?,
+            state: text("status")?,
+        }),
+        _ => Err(Failure::Input(
+            "this is neither `Glue Job State Change` nor `Step Functions Execution Status Change`: check the rule that calls this function".into(),
+        )),
+    }
 }
 
 #[cfg(test)]
@@ -117,6 +116,7 @@ mod tests {
     fn executions() {
         let event = json!({"detail-type": "Step Functions Execution Status Change", "detail":
             {"executionArn": "e", "stateMachineArn": "m", "status": "TIMED_OUT"}});
-        assert_eq!(read(&event), Ok(Change { target: "m", run: "e", state: "TIMED_OUT" }));
+        let target = Start::StateMachine("m".into());
+        assert_eq!(read(&event), Ok(Change { target, run: "e", state: "TIMED_OUT" }));
     }
 }

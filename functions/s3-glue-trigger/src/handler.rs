@@ -1,7 +1,6 @@
 //! Marks the objects that an event tells of, then starts what waits.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use futures::StreamExt;
 use leat_aws::{Accounts, Call, Failure, metrics};
@@ -15,8 +14,6 @@ use serde_json::{Value, json};
 use crate::events::{self, Event, Message, Notice};
 
 const FUNCTION: &str = "s3-glue-trigger";
-/// No new work is begun with less time than this left.
-const MARGIN: Duration = Duration::from_secs(10);
 /// How many messages are marked at once.
 const AT_ONCE: usize = 8;
 
@@ -38,7 +35,7 @@ async fn start_all<T: Table, J: Jobs, C: Fn() -> i64 + Sync>(
     starter: &Starter<T, J, C>,
     call: &Call,
 ) -> Result<Value, Failure> {
-    let own = own_call(starter, call, true);
+    let own = starter::Call::new(call, (starter.clock)(), true);
     let mut worst = None;
     let mut found = 0;
     for set in starter.datasets.iter() {
@@ -54,7 +51,7 @@ async fn start_all<T: Table, J: Jobs, C: Fn() -> i64 + Sync>(
             }
         }
         starter.start(set, &own, &mut report).await;
-        worst = worst.or(told(set, &report));
+        worst = worst.or(report.tell(FUNCTION, set));
     }
     match worst {
         Some(why) => Err(why),
@@ -100,12 +97,12 @@ async fn land<T: Table, J: Jobs, C: Fn() -> i64 + Sync>(
     }
     accounts.report(FUNCTION, "all");
 
-    let own = own_call(starter, call, false);
+    let own = starter::Call::new(call, (starter.clock)(), false);
     let mut worst = None;
     for set in sets.into_iter().filter_map(|name| starter.datasets.get(name)) {
         let mut report = Report::default();
         starter.start(set, &own, &mut report).await;
-        worst = worst.or(told(set, &report));
+        worst = worst.or(report.tell(FUNCTION, set));
     }
     let queued = messages.iter().any(|message| message.id.is_some());
     match failed.or(worst.filter(|_| !queued)) {
@@ -131,7 +128,7 @@ async fn land_one<'a, T: Table, J: Jobs, C: Fn() -> i64 + Sync>(
     call: &Call,
 ) -> Landing<'a> {
     let mut landing = Landing::default();
-    if call.deadline.left() < MARGIN {
+    if call.deadline.left() < starter::MARGIN {
         landing.handed_back = message.notices.len() as u64;
         landing.failure = Some(Failure::Busy("no time is left; the message comes again".into()));
         return landing;
@@ -172,26 +169,10 @@ async fn land_one<'a, T: Table, J: Jobs, C: Fn() -> i64 + Sync>(
     landing
 }
 
-/// The starter's view of this invocation. A retry of Lambda's has the same request id: the time tells them apart.
-fn own_call<T: Table, J: Jobs, C: Fn() -> i64 + Sync>(
-    starter: &Starter<T, J, C>,
-    call: &Call,
-    ask: bool,
-) -> starter::Call {
-    let now = (starter.clock)();
-    let left = call.deadline.left().saturating_sub(MARGIN).as_millis();
-    let until =
-        now.saturating_add(i64::try_from(left).unwrap_or(i64::MAX)).min(now + starter::LEASE);
-    starter::Call { by: format!("{}-{now}", call.request_id), until, ask }
-}
-
-fn told(set: &Dataset, report: &Report) -> Option<Failure> {
-    metrics(FUNCTION, &set.name, &report.counts());
-    report.worst().cloned()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use leat_aws::{Aws, Deadline, Vars};
     use leat_jobs::config::Config;
 

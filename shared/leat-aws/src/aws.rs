@@ -1,5 +1,6 @@
 //! The way to AWS: one configuration and one HTTP connector for all clients, made when the first is asked for.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
@@ -10,10 +11,10 @@ use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use tokio::sync::OnceCell;
 
 /// Hands out the configuration from which each SDK client is made. A function whose stores are all local never asks,
-/// and then no region or credential is looked for.
-#[derive(Debug, Default)]
+/// and then no region or credential is looked for. A clone shares the configuration.
+#[derive(Clone, Debug, Default)]
 pub struct Aws {
-    config: OnceCell<SdkConfig>,
+    config: Arc<OnceCell<SdkConfig>>,
 }
 
 impl Aws {

@@ -33,6 +33,22 @@ impl Failure {
         }
     }
 
+    /// All words.
+    pub const WORDS: [&str; 5] =
+        ["DataQuality.Failed", "Input.Invalid", "Recipe.Invalid", "Service.Busy", "Config.Invalid"];
+
+    /// The failure of this word; none if it is no word of ours.
+    pub fn of_word(word: &str, text: String) -> Option<Self> {
+        match word {
+            "DataQuality.Failed" => Some(Failure::DataQuality(text)),
+            "Input.Invalid" => Some(Failure::Input(text)),
+            "Recipe.Invalid" => Some(Failure::Recipe(text)),
+            "Service.Busy" => Some(Failure::Busy(text)),
+            "Config.Invalid" => Some(Failure::Config(text)),
+            _ => None,
+        }
+    }
+
     /// The word that a state machine matches.
     pub const fn word(&self) -> &'static str {
         match self {
@@ -105,6 +121,10 @@ mod tests {
         let diagnostic: Diagnostic = failure.into();
         assert_eq!(diagnostic.error_type, "Config.Invalid");
         assert_eq!(diagnostic.error_message, "LEAT_RECIPE is missing");
+        for word in Failure::WORDS {
+            assert_eq!(Failure::of_word(word, "why".into()).unwrap().word(), word);
+        }
+        assert_eq!(Failure::of_word("Model.Worse", String::new()), None);
     }
 
     #[test]

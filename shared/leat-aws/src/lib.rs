@@ -23,6 +23,7 @@ mod failure;
 mod keys;
 mod serve;
 mod telemetry;
+mod wait;
 
 pub use aws::Aws;
 pub use config::{Reader, Vars, vars};
@@ -30,3 +31,4 @@ pub use failure::{Failure, from_sdk};
 pub use keys::KeySource;
 pub use serve::{Call, Deadline, run, serve};
 pub use telemetry::{Accounts, metrics};
+pub use wait::{back_off, within};

@@ -59,6 +59,22 @@ pub enum Start {
     StateMachine(String),
 }
 
+impl Start {
+    /// The Glue job of this name.
+    pub fn job(name: impl Into<String>) -> Self {
+        Start::Glue { job: name.into(), arguments: BTreeMap::new() }
+    }
+
+    /// True if both start the same job, or the same state machine.
+    pub fn same_target(&self, other: &Start) -> bool {
+        match (self, other) {
+            (Start::Glue { job, .. }, Start::Glue { job: other, .. }) => job == other,
+            (Start::StateMachine(arn), Start::StateMachine(other)) => arn == other,
+            _ => false,
+        }
+    }
+}
+
 /// Why an object is not landed, though it was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Skip {

@@ -42,8 +42,18 @@ pub struct Run {
     pub claim: Option<String>,
     /// How it ended, as the service's word (`FAILED`, `TIMEOUT`, `SUCCEEDED`, …). None while it goes on.
     pub end: Option<String>,
+    /// What it says of its failure, if it failed.
+    pub error: Option<String>,
+}
+
+/// The word with which a run says that a rule halted the data.
+const HALTED: &str = "DataQuality.Failed";
+
+impl Run {
     /// True if it says that a rule halted the data.
-    pub halted: bool,
+    pub fn halted(&self) -> bool {
+        self.error.as_deref().is_some_and(|text| text.contains(HALTED))
+    }
 }
 
 /// Starts runs and tells of them.
@@ -84,7 +94,7 @@ impl Jobs for LogJobs {
 
     async fn run(&self, _: &Start, run: &str) -> Result<Option<Run>, Failure> {
         let claim = run.strip_prefix("log-").map(Into::into);
-        Ok(claim.map(|claim| Run { claim: Some(claim), end: None, halted: false }))
+        Ok(claim.map(|claim| Run { claim: Some(claim), ..Run::default() }))
     }
 
     async fn find(&self, _: &Order<'_>) -> Result<Option<String>, Failure> {

@@ -31,6 +31,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::object::identity;
 use crate::table::{Key, Row, Table, WRITES_MAX, Write};
+use crate::tasks::Token;
 
 /// How long rows of the past are kept, in milliseconds.
 const KEPT: i64 = 90 * 24 * 3600 * 1000;
@@ -117,7 +118,7 @@ pub struct Claim {
     pub since: i64,
     /// The task token of the workflow that waits for the run. It stands in no log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub token: Option<String>,
+    pub token: Option<Token>,
 }
 
 impl Claim {

@@ -1,7 +1,8 @@
 //! Objects that land, the jobs that read them, and the ledger between the two.
 //!
 //! [`dataset`] says what may land and what reads it; [`ledger`] keeps what landed, in a [`table`]; [`starter`] takes it into
-//! manifests and starts [`jobs`]; [`zones`] is where the lists of objects lie, and what became of them.
+//! manifests and starts [`jobs`]; [`zones`] is where the lists of objects lie, and what became of them. [`tasks`] says to
+//! Step Functions how a worker's task goes.
 
 pub mod config;
 pub mod dataset;
@@ -10,4 +11,5 @@ pub mod ledger;
 pub mod object;
 pub mod starter;
 pub mod table;
+pub mod tasks;
 pub mod zones;

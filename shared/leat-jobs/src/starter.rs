@@ -13,6 +13,7 @@
 //!    publish what others read again, and two runs of one manifest publish once.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};
 use leat_aws::Failure;
@@ -40,8 +41,10 @@ const BYTES_MAX: u64 = 32 << 30;
 const LAND_AT_ONCE: usize = 16;
 /// How often one call looks again at a data set.
 const ROUNDS_MAX: usize = 20;
+/// No new work is begun with less time than this left.
+pub const MARGIN: Duration = Duration::from_secs(10);
 /// The word for a run that its service does not know any more.
-const GONE: &str = "GONE";
+pub(crate) const GONE: &str = "GONE";
 
 /// Which call this is, and how long it may last.
 #[derive(Clone, Debug)]
@@ -52,6 +55,16 @@ pub struct Call {
     pub until: i64,
     /// True if it asks the service for every run that should be running, as the hourly one does.
     pub ask: bool,
+}
+
+impl Call {
+    /// The starter's view of an invocation that begins `now`, in milliseconds since 1970. A retry of Lambda's has the same
+    /// request id: the time tells them apart.
+    pub fn new(call: &leat_aws::Call, now: i64, ask: bool) -> Self {
+        let left = call.deadline.left().saturating_sub(MARGIN).as_millis();
+        let until = now.saturating_add(i64::try_from(left).unwrap_or(LEASE).min(LEASE));
+        Call { by: format!("{}-{now}", call.request_id), until, ask }
+    }
 }
 
 /// What a call did, in manifests.
@@ -75,7 +88,7 @@ pub struct Report {
 
 impl Report {
     /// The counts as metrics.
-    pub fn counts(&self) -> [(&'static str, u64); 7] {
+    fn counts(&self) -> [(&'static str, u64); 7] {
         [
             ("started", self.started),
             ("busy", self.busy),
@@ -85,6 +98,12 @@ impl Report {
             ("failed", self.failed),
             ("problems", self.problems.len() as u64),
         ]
+    }
+
+    /// Writes the counts as metrics of `function` for `set`, and gives [`Report::worst`].
+    pub fn tell(&self, function: &str, set: &Dataset) -> Option<Failure> {
+        leat_aws::metrics(function, &set.name, &self.counts());
+        self.worst().cloned()
     }
 
     /// The first problem that a person must mend, else the first.
@@ -139,28 +158,24 @@ impl<T: Table, J: Jobs, C: Fn() -> i64 + Sync> Starter<T, J, C> {
             .await
     }
 
-    /// A run of the Glue job, or of the state machine, `target` ended, it is said, with the service's word `end`: follows its
-    /// manifest, then starts what waits for the same target, whosever run it was. Answers a report for each data set of
-    /// that target; none if there is no such data set.
+    /// A run of the Glue job, or of the state machine, `target` ended as `told`: follows its manifest, then starts what
+    /// waits for the same target, whosever run it was. Answers a report for each data set of that target; none if
+    /// there is no such data set.
     pub async fn ended(
         &self,
-        target: &str,
+        target: &Start,
         run: &str,
-        end: &str,
+        told: &Run,
         call: &Call,
     ) -> Result<Vec<(&Dataset, Report)>, Failure> {
-        let sets: Vec<_> =
-            self.datasets.iter().filter(|set| is_target(&set.start, target)).collect();
-        let Some(first) = sets.first() else { return Ok(Vec::new()) };
-        let told = self.jobs.run(&first.start, run).await?.unwrap_or_default();
-        let told = Run { end: told.end.or(Some(end.into())), ..told };
+        let sets = self.datasets.iter().filter(|set| set.start.same_target(target));
         let claim = told.claim.clone().unwrap_or_default();
         let ours = Claim::parts(&claim);
         let mut reports = Vec::new();
         for set in sets {
             let mut report = Report::default();
             if let Some((_, manifest)) = ours.filter(|(name, _)| *name == set.name) {
-                Box::pin(self.follow(set, manifest, &claim, run, &told, &mut report)).await?;
+                Box::pin(self.follow(set, manifest, &claim, run, told, &mut report)).await?;
             }
             self.start(set, call, &mut report).await;
             reports.push((set, report));
@@ -405,7 +420,7 @@ impl<T: Table, J: Jobs, C: Fn() -> i64 + Sync> Starter<T, J, C> {
                     Some(_) => return Ok(()), // it goes on
                 };
                 let failed_runs = row.says.failed_runs + 1;
-                let wanted = if run.is_some_and(|run| run.halted) {
+                let wanted = if run.is_some_and(Run::halted) {
                     Decision::Refused
                 } else if failed_runs >= RUNS_MAX {
                     Decision::Failed
@@ -477,14 +492,6 @@ impl<T: Table, J: Jobs, C: Fn() -> i64 + Sync> Starter<T, J, C> {
             }
         }
         Ok(())
-    }
-}
-
-/// True if `start` runs the Glue job of this name, or the state machine of this ARN.
-fn is_target(start: &Start, target: &str) -> bool {
-    match start {
-        Start::Glue { job, .. } => job == target,
-        Start::StateMachine(arn) => arn == target,
     }
 }
 

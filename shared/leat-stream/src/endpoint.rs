@@ -7,10 +7,8 @@ use std::ops::Range;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use leat_aws::{Deadline, Failure};
+use leat_aws::{Deadline, Failure, back_off, within};
 pub use sagemaker::SageMaker;
-
-use crate::wait::{back_off, within};
 
 /// Rows of a call, at most.
 const ROWS: usize = 500;

@@ -8,6 +8,5 @@ pub mod endpoint;
 pub mod serving;
 pub mod sink;
 pub mod store;
-mod wait;
 
-pub use wait::within;
+pub use leat_aws::within;

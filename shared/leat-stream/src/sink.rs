@@ -9,10 +9,8 @@ use std::str::FromStr;
 
 pub use dynamodb::DynamoSink;
 pub use kinesis::KinesisSink;
-use leat_aws::{Aws, Deadline};
+use leat_aws::{Aws, Deadline, back_off};
 pub use local::{FileSink, LogSink, MemorySink};
-
-use crate::wait::back_off;
 
 /// A row for a sink.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

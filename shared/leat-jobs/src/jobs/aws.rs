@@ -14,8 +14,6 @@ use crate::dataset::Start;
 
 /// The argument that carries a claim.
 const CLAIM: &str = "--leat-claim";
-/// The word with which a run says that a rule halted the data.
-const HALTED: &str = "DataQuality.Failed";
 /// Runs a page when looking for one by its claim, and pages at most. Glue gives the newest first.
 const FIND_PAGE: i32 = 100;
 const FIND_PAGES: usize = 50;
@@ -121,8 +119,7 @@ impl<'a> AwsJobs<'a> {
             ExecutionStatus::Running | ExecutionStatus::PendingRedrive => None,
             status => Some(status.as_str().to_owned()),
         };
-        let halted = got.error.as_deref() == Some(HALTED);
-        Ok(Some(Run { claim: got.name, end: ended, halted }))
+        Ok(Some(Run { claim: got.name, end: ended, error: got.error }))
     }
 
     async fn find_glue(&self, job: &str, order: &Order<'_>) -> Result<Option<String>, Failure> {
@@ -228,8 +225,7 @@ fn told(run: &JobRun) -> Run {
         ) => Some(state.as_str().to_owned()),
         _ => None,
     };
-    let halted = run.error_message.as_deref().is_some_and(|text| text.contains(HALTED));
-    Run { claim: claim_of(run).map(Into::into), end, halted }
+    Run { claim: claim_of(run).map(Into::into), end, error: run.error_message.clone() }
 }
 
 #[cfg(test)]
@@ -251,8 +247,8 @@ mod tests {
             assert_eq!(told(&run).claim.as_deref(), Some("c"));
         }
         let run = JobRun::builder().error_message("DataQualityError: DataQuality.Failed: 3 rules");
-        assert!(told(&run.build()).halted);
-        assert_eq!(told(&JobRun::builder().build()), Run { claim: None, end: None, halted: false });
+        assert!(told(&run.build()).halted());
+        assert_eq!(told(&JobRun::builder().build()), Run::default());
     }
 
     #[test]

@@ -309,12 +309,14 @@ fn a_wrong_job_is_a_problem_and_loses_nothing() {
 #[test]
 fn ends_of_other_runs_are_none_of_ours() {
     let world = World::new();
-    assert_eq!(run(world.starter.ended("other", "jr_9", "FAILED", &world.call(false))), Ok(vec![]));
+    let told = Run { end: Some("FAILED".into()), ..Run::default() };
+    let ended = |job: &str| {
+        run(world.starter.ended(&Start::job(job), "jr_9", &told, &world.call(false))).unwrap()
+    };
+    assert_eq!(ended("other"), vec![]);
     run(world.starter.land(world.set("cards"), vec![landed("cards", 1)])).unwrap();
     // Somebody ran the job by hand: its end makes room all the same.
-    let reports =
-        run(world.starter.ended("cleanse", "jr_9", "FAILED", &world.call(false))).unwrap();
-    assert_eq!(reports[0].1.started, 1);
+    assert_eq!(ended("cleanse")[0].1.started, 1);
 }
 
 #[test]

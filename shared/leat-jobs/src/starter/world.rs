@@ -136,7 +136,7 @@ impl Jobs for FakeJobs {
         Ok(service.runs.iter().find(|job| job.id == run).map(|job| Run {
             claim: Some(job.claim.clone()),
             end: job.end.map(Into::into),
-            halted: job.halted,
+            error: job.halted.then(|| "Failed: DataQuality.Failed: 1 rule".into()),
         }))
     }
 
@@ -211,7 +211,10 @@ impl World {
             let Some(run) = service.runs.get(number) else { return Vec::new() };
             (run.id.clone(), run.end.unwrap_or("SUCCEEDED"))
         };
-        let reports = self.starter.ended("cleanse", &id, end, &self.call(false)).await.unwrap();
+        let target = Start::job("cleanse");
+        let told = self.jobs.run(&target, &id).await.unwrap().unwrap_or_default();
+        let told = Run { end: told.end.or(Some(end.into())), ..told };
+        let reports = self.starter.ended(&target, &id, &told, &self.call(false)).await.unwrap();
         reports.into_iter().map(|(_, report)| report).collect()
     }
 

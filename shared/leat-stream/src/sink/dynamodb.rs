@@ -6,10 +6,9 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::Config;
 use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use futures::{StreamExt, stream};
-use leat_aws::{Deadline, from_sdk};
+use leat_aws::{Deadline, from_sdk, within};
 
 use super::{Row, Sent, Sink, Taken, insist};
-use crate::wait::within;
 
 /// BatchWriteItem takes at most so many items.
 const ITEMS: usize = 25;

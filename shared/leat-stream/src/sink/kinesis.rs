@@ -6,10 +6,9 @@ use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::config::Config;
 use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::PutRecordsRequestEntry;
-use leat_aws::{Deadline, from_sdk};
+use leat_aws::{Deadline, from_sdk, within};
 
 use super::{Row, Sent, Sink, Taken, insist};
-use crate::wait::within;
 
 /// PutRecords takes at most so many records…
 const RECORDS: usize = 500;

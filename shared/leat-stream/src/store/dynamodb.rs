@@ -8,10 +8,9 @@ use aws_sdk_dynamodb::config::Config;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use futures::{StreamExt, TryStreamExt, stream};
-use leat_aws::{Deadline, Failure, from_sdk};
+use leat_aws::{Deadline, Failure, back_off, from_sdk};
 
 use super::{Commit, EntityStore, Stored};
-use crate::wait::back_off;
 
 /// BatchGetItem takes at most so many keys.
 const KEYS: usize = 100;

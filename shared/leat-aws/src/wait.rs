@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use leat_aws::{Deadline, Failure};
+use crate::{Deadline, Failure};
 
 /// What `work` gives, or [`Failure::Busy`] if the deadline comes first. Then its outcome is unknown.
 pub async fn within<T>(
@@ -19,7 +19,7 @@ pub async fn within<T>(
 
 /// Waits before the attempt after `attempt` (from 0): 50 ms, doubled each time up to 3 s, of which a random half is
 /// left out. False, at once, if the deadline comes before.
-pub(crate) async fn back_off(attempt: u32, deadline: Deadline) -> bool {
+pub async fn back_off(attempt: u32, deadline: Deadline) -> bool {
     let full = Duration::from_millis(50 << attempt.min(6)).min(Duration::from_secs(3));
     let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.subsec_nanos());
     let wait = full / 2 + full.mul_f64(f64::from(nanos % 1000) / 2000.0);
