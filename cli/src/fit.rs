@@ -36,11 +36,12 @@ pub fn run(args: &Arguments) -> Result<Answer, Refusal> {
     let output = Output::create(&args.state)?;
     let data = args.data.find(&places, recipe.schema.format, args.keys.given())?;
     let replayed = replay(&engine, &data)?;
-    let (columns, rows) = (&replayed.batch.columns, replayed.batch.len());
+    let rows = replayed.batch.len();
+    let (columns, identities) = (&replayed.batch.columns, replayed.batch.identities());
     let mut states = Vec::new();
     for level in 1..=plan.passes() {
         let mut fit = Fit::new(recipe, plan, level, &states).map_err(refuse)?;
-        fit.update(columns, rows);
+        fit.update(columns, &identities);
         states = fit.finish().map_err(|errors| {
             let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
             Refusal::new(errors.join("\nerror: "))

@@ -21,7 +21,11 @@ pub fn run(args: &Arguments) -> Result<Answer, Refusal> {
     let all = features::specs();
     let Some(name) = &args.name else {
         let rows = all.iter().map(|o| {
-            let learns = if o.fitted { "learns" } else { "" };
+            let learns = match (o.fitted, o.supervised) {
+                (_, true) => "learns from the label",
+                (true, false) => "learns",
+                (false, false) => "",
+            };
             vec![o.name.to_owned(), types(o), learns.to_owned(), o.summary.to_owned()]
         });
         let text = table(&["operator", "takes", "", "does"], rows);
@@ -57,7 +61,7 @@ fn document(o: &OperatorSpec) -> Value {
     };
     json!({
         "name": o.name, "summary": o.summary, "manual": o.manual, "version": o.version,
-        "fitted": o.fitted, "takes": o.takes,
+        "fitted": o.fitted, "supervised": o.supervised, "takes": o.takes,
         "parameters": o.parameters.iter().map(parameter).collect::<Vec<_>>(),
     })
 }

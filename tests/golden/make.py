@@ -18,7 +18,7 @@ import numpy as np
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler, TargetEncoder
 
 HERE = pathlib.Path(__file__).parent
 ZONES = ["UTC", "Asia/Hong_Kong", "America/New_York", "Europe/Berlin", "Australia/Lord_Howe", "Asia/Kathmandu"]
@@ -39,14 +39,17 @@ def plain(values):
     return out
 
 
-def case(name, source, steps, fit, expected, rows=None, exact=False, dialect="sklearn", types=None):
-    """One case; `rows` are the columns to transform, by default those of `fit`."""
+def case(name, source, steps, fit, expected, rows=None, exact=False, dialect="sklearn", types=None, label=None):
+    """One case; `rows` are the columns to transform, by default those of `fit`; `label` is the column of the label."""
     kinds = types or {column: "double" for column in fit}
     fields = [
         {"name": "entity", "type": "string", "role": "entity"},
         {"name": "at", "type": "timestamp", "role": "event_time"},
     ]
     fields += [{"name": column, "type": kind} for column, kind in kinds.items() if column != "at"]
+    for field in fields:
+        if field["name"] == label:
+            field["role"] = "label"
     recipe = {"leat": 1, "name": "golden", "dialect": dialect, "schema": {"fields": fields}, "features": steps}
     rows = fit if rows is None else rows
     return {
@@ -218,6 +221,37 @@ def one_hot(rng):
     )
 
 
+def target_encode(rng):
+    merchants = [f"m-{int(i)}" for i in rng.zipf(1.6, 400) % 60]
+    some = [None if rng.random() < 0.08 else merchant for merchant in merchants]
+    fraud = [int(rng.random() < 0.02 + 0.3 * (hash_of(merchant) % 7 == 0)) for merchant in merchants]
+    data = {
+        "a few": (["a", "b", "a", "c", None, "b"], [1, 0, 0, 1, 1, 0], "string", "long"),
+        "merchants": (merchants, fraud, "string", "long"),
+        "merchants, some missing": (some, fraud, "string", "long"),
+        "whole numbers": ([int(i) for i in rng.integers(-3, 4, 200)], list(rng.lognormal(4.0, 2.0, 200)), "long", "double"),
+        "amounts about 0": (merchants, list(rng.normal(0.0, 1e6, 400)), "string", "double"),
+        "yes and no": (merchants, [bool(y) for y in fraud], "string", "bool"),
+    }
+    for name, (values, labels, kind, of_label) in data.items():
+        known = sorted({v for v in values if v is not None})
+        rows = known + ([None] if None in values else []) + [10**6 if kind == "long" else "unseen"]
+        for smooth in [20.0, 1.5, 0.0]:
+            target = "continuous" if of_label == "double" else "binary"
+            encoder = TargetEncoder(smooth=smooth, target_type=target)
+            encoder.fit(np.array(values, dtype=object).reshape(-1, 1), np.array(labels, dtype=type(labels[0])))
+            out = encoder.transform(np.array(rows, dtype=object).reshape(-1, 1))[:, 0]
+            step = {"op": "target_encode", "in": "x", "smooth": smooth}
+            yield case(
+                f"{name}, smooth {smooth:g}", f"TargetEncoder(smooth={smooth}, target_type={target!r})", [step],
+                {"x": values, "y": labels}, [("x", out)], rows={"x": rows}, types={"x": kind, "y": of_label}, label="y",
+            )
+
+
+def hash_of(text):
+    return sum(text.encode())
+
+
 def date_parts(rng):
     instants = [EPOCH + timedelta(seconds=int(s)) for s in rng.integers(0, 2_082_758_400, 120)]
     edges = [
@@ -289,7 +323,7 @@ def main():
     warnings.simplefilter("ignore")
     zoneinfo.reset_tzpath(to=[])  # the pinned package, not this machine's zones
     libraries = {n: importlib.metadata.version(n) for n in ["scikit-learn", "numpy", "tzdata"]}
-    groups = [(impute, impute_text), (standard_scale,), (log,), (one_hot,), (date_parts,), (pipelines,)]
+    groups = [(impute, impute_text), (standard_scale,), (log,), (one_hot,), (date_parts,), (pipelines,), (target_encode,)]
     for seed, group in enumerate(groups):
         rng = np.random.default_rng(seed)
         cases = [case for make in group for case in make(rng)]

@@ -7,6 +7,7 @@ use std::path::Path;
 use leat::column::{Column, Type, Value};
 use leat::features::{Features, Fit, FittedState, specs};
 use leat::recipe::{Plan, Recipe, plan, read};
+use leat::record::Identity;
 use serde_json::Value as Json;
 
 /// Relative to 1, or to the value where that is greater.
@@ -18,6 +19,7 @@ fn column(kind: Type, json: &[Json]) -> Column {
     for value in json {
         column.push(match (kind, value) {
             (_, Json::Null) => Value::Null,
+            (Type::Bool, value) => Value::Bool(value.as_bool().unwrap()),
             (Type::Long, value) => Value::Long(value.as_i64().unwrap()),
             (Type::Double, value) => Value::Double(value.as_f64().unwrap()),
             (Type::Timestamp, value) => Value::Timestamp(value.as_i64().unwrap()),
@@ -45,8 +47,9 @@ fn fit(recipe: &Recipe, plan: &Plan, columns: &[Column], rows: usize) -> FittedS
         let part = |range: std::ops::Range<usize>| {
             let rows: Vec<usize> = range.collect();
             let columns: Vec<_> = columns.iter().map(|c| c.gather(&rows)).collect();
+            let identities: Vec<Identity> = rows.iter().map(|&row| row as Identity).collect();
             let mut fit = Fit::new(recipe, plan, level, &so_far).unwrap();
-            fit.update(&columns, rows.len());
+            fit.update(&columns, &identities);
             fit
         };
         let (first, mut second) = (part(0..rows / 3), part(rows / 3..rows));

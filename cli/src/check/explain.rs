@@ -1,7 +1,8 @@
 //! What a feature is made of, back to the fields.
 
 use leat::engine::Engine;
-use leat::recipe::{Origin, Step, Window};
+use leat::features;
+use leat::recipe::{Origin, Role, Step, Window};
 use serde::Serialize;
 
 /// A column and what it is made of.
@@ -87,7 +88,16 @@ fn made(engine: &Engine, step: usize, at: usize, name: &str) -> Option<Made> {
     let with = &engine.recipe().features[step];
     let parameters: Vec<String> =
         with.parameters.iter().map(|(name, value)| format!(", {name} {value}")).collect();
-    let of = before(engine, step, with.inputs.get(at)?).into_iter().collect();
+    let mut of: Vec<Made> = before(engine, step, with.inputs.get(at)?).into_iter().collect();
+    if features::find(&with.op).is_some_and(|operator| operator.spec.supervised) {
+        let fields = &engine.recipe().schema.fields;
+        let label = fields.iter().find(|field| field.role == Some(Role::Label));
+        of.extend(label.map(|label| Made {
+            column: label.name.clone(),
+            by: "label, in fit alone".to_owned(),
+            of: vec![],
+        }));
+    }
     let by = format!("step {}, {}{}", step + 1, with.op, parameters.concat());
     Some(Made { column: name.to_owned(), by, of })
 }

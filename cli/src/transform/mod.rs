@@ -4,9 +4,9 @@ mod table;
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use leat::column::{Column, Type};
-use leat::features::{Features, FittedState};
+use leat::features::{self, Features, FittedState};
 use leat::recipe::Role;
 use serde_json::json;
 
@@ -35,6 +35,18 @@ pub struct Arguments {
     /// A row has its id, entity and event time, then the features.
     #[arg(long)]
     output: PathBuf,
+    /// What the features are for. They differ where a step learnt from labels: a row to train on must not see its own.
+    #[arg(long, value_enum, default_value_t = Mode::Serve)]
+    mode: Mode,
+}
+
+/// See [`features::Mode`].
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Mode {
+    /// A model that serves gets them.
+    Serve,
+    /// A model is trained on them, and the rows are those that the state was fitted on.
+    Train,
 }
 
 /// Rows that become features at a time.
@@ -65,15 +77,19 @@ pub fn run(args: &Arguments) -> Result<Answer, Refusal> {
         .collect();
 
     let data = args.data.find(&places, recipe.schema.format, args.keys.given())?;
+    let mode = match args.mode {
+        Mode::Serve => features::Mode::Serve,
+        Mode::Train => features::Mode::Train,
+    };
     let mut table = Table::create(&args.output, kind, &columns)?;
     let replayed = replay(&engine, &data)?;
-    let all = replayed.batch.len();
+    let (all, identities) = (replayed.batch.len(), replayed.batch.identities());
     let progress = Progress::rows("transforming", Some(all as u64));
     for start in (0..all).step_by(ROWS) {
         let rows: Vec<usize> = (start..all.min(start + ROWS)).collect();
         let part: Vec<Column> =
             replayed.batch.columns.iter().map(|column| column.gather(&rows)).collect();
-        let made = features.apply(&part, rows.len());
+        let made = features.apply_in(mode, &part, &identities[start..start + rows.len()]);
         let made = made.into_iter().zip(&keep).filter(|(_, keep)| **keep).map(|(column, _)| column);
         let out = slots.iter().map(|&slot| part[slot].clone()).chain(made).collect();
         table.write(out, rows.len())?;
@@ -81,7 +97,7 @@ pub fn run(args: &Arguments) -> Result<Answer, Refusal> {
     }
     progress.finish();
     let document = json!({
-        "recipe": recipe.name, "recipe_hash": engine.hash(), "state_hash": state.hash,
+        "recipe": recipe.name, "recipe_hash": engine.hash(), "state_hash": state.hash, "mode": mode,
         "columns": columns.iter().map(|(name, kind)| json!({"name": name, "type": kind})).collect::<Vec<_>>(),
         "data": replayed.counts(), "output": args.output,
     });

@@ -419,7 +419,7 @@ mod tests {
 
     fn event(id: &str, time: &str, amount: &str) -> String {
         format!(
-            r#"{{"transaction_id":"{id}","customer_id":"c-1","event_time":"{time}","card_number":"4111111111111111","amount":{amount},"customer_age":40,"channel":"web","merchant_id":"m-1","merchant_category":"food","country":"HK"}}"#
+            r#"{{"transaction_id":"{id}","customer_id":"c-1","event_time":"{time}","card_number":"4111111111111111","amount":{amount},"customer_age":40,"channel":"web","merchant_id":"m-1","merchant_category":"food","country":"HK","is_fraud":0}}"#
         )
     }
 
@@ -462,11 +462,12 @@ mod tests {
         let mut so_far = vec![None; engine.recipe().features.len()];
         for level in 1..=engine.plan().passes() {
             let mut fit = Fit::new(engine.recipe(), engine.plan(), level, &so_far).unwrap();
-            fit.update(&batch.columns, 2);
+            fit.update(&batch.columns, &batch.identities());
             so_far = fit.finish().unwrap();
         }
         let (recipe, plan) = (engine.recipe(), engine.plan());
-        let state = FittedState::new(recipe, plan, engine.hash(), 2, &so_far).unwrap();
+        let state =
+            FittedState::new(recipe, plan, engine.hash(), batch.len() as u64, &so_far).unwrap();
         let features = Features::bind(recipe, plan, &state).unwrap();
         let columns = features.apply(&batch.columns, batch.len());
         assert_eq!(columns.len(), features.names().len());

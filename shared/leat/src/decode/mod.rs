@@ -16,7 +16,7 @@ mod lines;
 mod value;
 
 use crate::column::{Column, Type};
-use crate::record::{Coordinates, Reason, Row};
+use crate::record::{Coordinates, Identity, Reason, Row};
 
 pub use csv::Csv;
 pub use decoder::Decoder;
@@ -62,6 +62,11 @@ impl Batch {
     /// True if there is no row.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
+    }
+
+    /// Who each row is.
+    pub fn identities(&self) -> Vec<Identity> {
+        self.rows.iter().map(|row| row.identity).collect()
     }
 
     /// The rows at `rows`, in that order; those past the end are left out.

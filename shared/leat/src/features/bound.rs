@@ -1,10 +1,23 @@
 //! A fitted state bound to a recipe: names are resolved once, then rows become features.
 
+use serde::{Deserialize, Serialize};
+
 use super::error::FeatureError;
 use super::state::FittedState;
 use super::steps::{self, Source, Steps};
 use crate::column::{Column, Type};
 use crate::recipe::{Plan, Recipe};
+use crate::record::Identity;
+
+/// What the columns hold that go back to labels: the fitted state names them. All others are the same in both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// What a model gets when it serves: all labels count.
+    Serve,
+    /// What a model is trained on: only labels outside of the row's own fold count.
+    Train,
+}
 
 /// The features of a recipe under a fitted state.
 #[derive(Debug)]
@@ -32,8 +45,9 @@ impl Features {
         let steps = Steps::new(recipe, plan, &state.states())?;
         steps.all_fitted(plan)?;
         let features = steps.features(&recipe.output)?;
-        let frozen = state.columns.iter().map(|c| (c.name.as_str(), c.kind));
-        let found: Vec<_> = features.iter().map(|c| (c.name.as_str(), c.kind)).collect();
+        let frozen = state.columns.iter().map(|c| (c.name.as_str(), c.kind, c.out_of_fold));
+        let found: Vec<_> =
+            features.iter().map(|c| (c.name.as_str(), c.kind, c.out_of_fold)).collect();
         let same = frozen.zip(&found).take_while(|(frozen, found)| frozen == *found).count();
         if same < found.len().max(state.columns.len()) {
             return Err(FeatureError::Frozen { place: same + 1 });
@@ -54,10 +68,25 @@ impl Features {
         &self.kinds
     }
 
-    /// The features of `rows` rows, in frozen order: `columns` are those of a batch, by slot, with derived and window
-    /// columns. No row depends on another.
+    /// The features of `rows` rows as a model gets them when it serves, in frozen order: `columns` are those of a batch,
+    /// by slot, with derived and window columns. No row depends on another.
     pub fn apply(&self, columns: &[Column], rows: usize) -> Vec<Column> {
-        let mut made = self.steps.run(&self.wanted, columns, rows);
+        self.run(columns, rows, None)
+    }
+
+    /// The features of rows to train a model on, one for each of `identities`. They must be of the data that the state
+    /// was learnt from: no label of a row's own fold, its own among them, comes into its features.
+    pub fn apply_train(&self, columns: &[Column], identities: &[Identity]) -> Vec<Column> {
+        self.run(columns, identities.len(), Some(identities))
+    }
+
+    /// [`Features::apply`] or [`Features::apply_train`].
+    pub fn apply_in(&self, mode: Mode, columns: &[Column], identities: &[Identity]) -> Vec<Column> {
+        self.run(columns, identities.len(), (mode == Mode::Train).then_some(identities))
+    }
+
+    fn run(&self, columns: &[Column], rows: usize, train: Option<&[Identity]>) -> Vec<Column> {
+        let mut made = self.steps.run(&self.wanted, columns, rows, train);
         let sources = self.sources.iter().zip(&self.kinds);
         sources
             .map(|(&source, &kind)| match source {

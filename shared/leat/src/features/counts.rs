@@ -1,4 +1,4 @@
-//! How often each label was seen, within bounds.
+//! What is kept by label, such as how often it was seen, within bounds.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -69,34 +69,57 @@ impl fmt::Display for Label {
     }
 }
 
-/// Counts by label, or the knowledge that there are too many: which it is depends on the labels alone, never on the
+/// What is kept of a label: two of them merge, in any order, to the bit.
+pub trait Tally: Clone + Default {
+    /// Adds all that was added to `other`.
+    fn merge(&mut self, other: &Self);
+}
+
+impl Tally for u64 {
+    fn merge(&mut self, other: &u64) {
+        *self = self.saturating_add(*other);
+    }
+}
+
+/// A tally by label, or the knowledge that there are too many: which it is depends on the labels alone, never on the
 /// order of adding and merging.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(into = "Packed", from = "Packed")]
-pub struct Counts {
-    counts: BTreeMap<Label, u64>,
+#[serde(
+    into = "Packed<T>",
+    from = "Packed<T>",
+    bound(serialize = "T: Clone + Serialize", deserialize = "T: Tally + Deserialize<'de>")
+)]
+pub struct Tallies<T> {
+    counts: BTreeMap<Label, T>,
     bytes: usize,
     too_many: bool,
 }
 
+/// How often each label was seen.
+pub type Counts = Tallies<u64>;
+
 /// JSON has no keys but texts: counts are pairs.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Packed {
+struct Packed<T> {
     too_many: bool,
-    counts: Vec<(Label, u64)>,
+    counts: Vec<(Label, T)>,
 }
 
-impl From<Counts> for Packed {
-    fn from(counts: Counts) -> Packed {
-        Packed { too_many: counts.too_many, counts: counts.counts.into_iter().collect() }
+impl<T> From<Tallies<T>> for Packed<T> {
+    fn from(tallies: Tallies<T>) -> Packed<T> {
+        Packed { too_many: tallies.too_many, counts: tallies.counts.into_iter().collect() }
     }
 }
 
-impl From<Packed> for Counts {
-    fn from(packed: Packed) -> Counts {
-        let mut out = Counts { too_many: packed.too_many, ..Counts::default() };
-        packed.counts.into_iter().for_each(|(label, count)| out.add(label, count));
+impl<T: Tally> From<Packed<T>> for Tallies<T> {
+    fn from(packed: Packed<T>) -> Tallies<T> {
+        let mut out = Tallies::<T> { too_many: packed.too_many, ..Tallies::default() };
+        for (label, more) in packed.counts {
+            if let Some(tally) = out.entry(label) {
+                tally.merge(&more);
+            }
+        }
         out
     }
 }
@@ -104,30 +127,38 @@ impl From<Packed> for Counts {
 impl Counts {
     /// Counts `label` as seen `count` times.
     pub fn add(&mut self, label: Label, count: u64) {
-        if self.too_many {
-            return;
-        }
-        if let Some(total) = self.counts.get_mut(&label) {
-            *total = total.saturating_add(count);
-            return;
-        }
-        self.bytes += label.bytes();
-        self.counts.insert(label, count);
-        if self.counts.len() > MOST_LABELS || self.bytes > MOST_BYTES {
-            *self = Counts { too_many: true, ..Counts::default() };
+        if let Some(total) = self.entry(label) {
+            total.merge(&count);
         }
     }
+}
 
-    /// Counts all that was counted in `other`.
-    pub fn merge(&mut self, other: &Counts) {
+impl<T: Tally> Tallies<T> {
+    /// What is kept of `label`; none once there are too many labels.
+    pub fn entry(&mut self, label: Label) -> Option<&mut T> {
+        if !self.too_many && !self.counts.contains_key(&label) {
+            self.bytes += label.bytes();
+            if self.counts.len() >= MOST_LABELS || self.bytes > MOST_BYTES {
+                *self = Tallies { too_many: true, ..Tallies::default() };
+            }
+        }
+        if self.too_many { None } else { Some(self.counts.entry(label).or_default()) }
+    }
+
+    /// Adds all that was added to `other`.
+    pub fn merge(&mut self, other: &Tallies<T>) {
         if other.too_many {
             *self = other.clone();
         }
-        other.counts.iter().for_each(|(label, &count)| self.add(label.clone(), count));
+        for (label, more) in &other.counts {
+            if let Some(tally) = self.entry(label.clone()) {
+                tally.merge(more);
+            }
+        }
     }
 
-    /// Labels in ascending order and their counts. An error if there were too many.
-    pub fn labels(&self) -> Result<&BTreeMap<Label, u64>, String> {
+    /// Labels in ascending order and what is kept of each. An error if there were too many.
+    pub fn labels(&self) -> Result<&BTreeMap<Label, T>, String> {
         if self.too_many {
             return Err(format!(
                 "it holds more than {MOST_LABELS} different values, or more than {} MiB of them; group them first, \

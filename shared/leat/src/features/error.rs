@@ -50,6 +50,16 @@ pub enum FeatureError {
         /// What is wrong.
         message: String,
     },
+    /// A step learns from a label that is not there, or is text.
+    #[error(
+        "step {step} (`{op}`) learns from the label: give one field the role label, and the type long, double or bool"
+    )]
+    Label {
+        /// The step.
+        step: usize,
+        /// Its operator.
+        op: String,
+    },
     /// A step makes a column whose name is taken.
     #[error(
         "step {step} (`{op}`) makes a column `{column}`, which is there already; give the step another `out`, or \

@@ -7,12 +7,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::error::FeatureError;
-use super::operator::Learn;
+use super::operator::{Learn, Lesson};
 use super::state::{StepState, hash_of};
 use super::steps::{self, Steps};
 use crate::column::Column;
 use crate::recipe::spec::Setting;
-use crate::recipe::{Plan, Recipe};
+use crate::recipe::{Plan, Recipe, Role};
+use crate::record::Identity;
 
 /// One level of a fit, over some part of the data.
 pub struct Fit {
@@ -73,12 +74,18 @@ impl Fit {
         Ok(Fit { level, of, rows: 0, recipe: recipe.clone(), so_far, steps, wanted, learners })
     }
 
-    /// Learns from `rows` rows: `columns` are those of a batch, by slot, with derived and window columns.
-    pub fn update(&mut self, columns: &[Column], rows: usize) {
-        let made = self.steps.run(&self.wanted, columns, rows);
+    /// Learns from rows, one for each of `identities`: `columns` are those of a batch, by slot, with derived and window
+    /// columns. The label is read from its field's slot, and by operators that learn from it alone. A step that reads
+    /// what such an operator made learns from what the rows would be trained on.
+    pub fn update(&mut self, columns: &[Column], identities: &[Identity]) {
+        let rows = identities.len();
+        let made = self.steps.run(&self.wanted, columns, rows, Some(identities));
+        let label = self.recipe.schema.role(Role::Label).and_then(|slot| columns.get(slot));
+        let lesson = Lesson { label, identities };
         for (unit, learner) in &mut self.learners {
             let unit = &self.steps.units[*unit];
-            learner.update(&steps::column(unit.source, unit.kind, columns, &made, rows));
+            let column = steps::column(unit.source, unit.kind, columns, &made, rows);
+            learner.update(&column, &lesson);
         }
         self.rows += rows as u64;
     }

@@ -8,6 +8,7 @@ mod bound;
 mod counts;
 mod error;
 mod fit;
+pub mod folds;
 mod manual;
 mod operator;
 pub mod operators;
@@ -16,11 +17,11 @@ mod spread;
 mod state;
 mod steps;
 
-pub use bound::Features;
+pub use bound::{Features, Mode};
 pub use error::FeatureError;
 pub use fit::Fit;
-pub use operator::{Apply, Fitted, Learn, Local, Operator};
-pub use state::{FittedColumn, FittedState, Mode, StateError, StepState};
+pub use operator::{Apply, Fitted, Learn, Lesson, Local, Operator};
+pub use state::{FittedColumn, FittedState, StateError, StepState};
 
 use crate::recipe::spec::OperatorSpec;
 
@@ -30,6 +31,7 @@ pub const OPERATORS: &[Operator] = &[
     Operator::fitted::<operators::standard_scale::StandardScale>(operators::standard_scale::SPEC),
     Operator::local::<operators::log::Log>(operators::log::SPEC),
     Operator::fitted::<operators::one_hot::OneHot>(operators::one_hot::SPEC),
+    Operator::fitted::<operators::target_encode::TargetEncode>(operators::target_encode::SPEC),
     Operator::local::<operators::date_parts::DateParts>(operators::date_parts::SPEC),
 ];
 

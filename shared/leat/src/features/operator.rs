@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::column::Column;
 use crate::recipe::spec::{OperatorSpec, Output, Setting, Wrong};
+use crate::record::Identity;
 
 /// An operator that is ready to run: its parameters, and what it learned if it learns.
 pub trait Apply: Send + Sync + std::fmt::Debug {
@@ -14,6 +15,21 @@ pub trait Apply: Send + Sync + std::fmt::Debug {
     /// The columns of `outputs`, each with a row for each row of `column`. The stream calls this with one row, the
     /// batch job with many: there is no second formula, and no row depends on another.
     fn apply(&self, column: &Column) -> Vec<Column>;
+    /// As [`Apply::apply`], of rows that a model is trained on: what an operator learnt from labels must not tell a row
+    /// its own. `identities` are those of the rows.
+    fn apply_train(&self, column: &Column, identities: &[Identity]) -> Vec<Column> {
+        let _ = identities; // most operators know nothing of labels
+        self.apply(column)
+    }
+}
+
+/// What is known of the rows that an operator learns from, beside its column.
+#[derive(Clone, Copy, Debug)]
+pub struct Lesson<'a> {
+    /// The label of each row; none where the recipe has no label.
+    pub label: Option<&'a Column>,
+    /// Who each row is, which decides its fold.
+    pub identities: &'a [Identity],
 }
 
 /// An operator without a state.
@@ -37,8 +53,9 @@ pub trait Fitted: Send + Sized + 'static {
     fn read(setting: &Setting<'_>) -> Result<Self, Wrong>;
     /// The columns it will give; `None` if that too is learnt.
     fn outputs(&self) -> Option<Vec<Output>>;
-    /// Learns from the rows of `column`.
-    fn update(&self, partial: &mut Self::Partial, column: &Column);
+    /// Learns from the rows of `column`. `lesson` is read by an operator that is
+    /// [`supervised`](OperatorSpec::supervised).
+    fn update(&self, partial: &mut Self::Partial, column: &Column, lesson: &Lesson<'_>);
     /// Adds what `other` learnt.
     fn merge(&self, partial: &mut Self::Partial, other: &Self::Partial);
     /// What was learnt. An error says what is wrong with the data, and what to do.
@@ -50,7 +67,7 @@ pub trait Fitted: Send + Sized + 'static {
 /// An operator at work in a fit; its partial state is JSON outside.
 pub trait Learn: Send {
     /// See [`Fitted::update`].
-    fn update(&mut self, column: &Column);
+    fn update(&mut self, column: &Column, lesson: &Lesson<'_>);
     /// Adds what another learnt; an error if it is no partial state of this operator.
     fn merge(&mut self, partial: &Value) -> Result<(), String>;
     /// What is learnt so far.
@@ -65,8 +82,8 @@ struct Learner<F: Fitted> {
 }
 
 impl<F: Fitted> Learn for Learner<F> {
-    fn update(&mut self, column: &Column) {
-        self.operator.update(&mut self.partial, column);
+    fn update(&mut self, column: &Column, lesson: &Lesson<'_>) {
+        self.operator.update(&mut self.partial, column, lesson);
     }
 
     fn merge(&mut self, partial: &Value) -> Result<(), String> {

@@ -9,13 +9,13 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::error::FeatureError;
-use super::steps::{Steps, outs};
+use super::steps::{Named, Steps, outs};
 use crate::column::Type;
 use crate::recipe::spec::OperatorSpec;
 use crate::recipe::{Plan, Recipe, Step};
 
 /// The form of the file.
-const FORM: u64 = 1;
+const FORM: u64 = 2;
 
 /// What `fit` learnt from a recipe's training data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,22 +31,12 @@ pub struct FittedState {
     /// The hash of this state.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub hash: String,
-    /// What the columns hold.
-    pub mode: Mode,
     /// How many rows were fitted.
     pub rows: u64,
     /// The features, in frozen order.
     pub columns: Vec<FittedColumn>,
     /// The recipe's steps, in order.
     pub steps: Vec<StepState>,
-}
-
-/// What the columns hold where a row's own label may not be seen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Mode {
-    /// What a model gets when it serves.
-    Serve,
 }
 
 /// A feature.
@@ -58,6 +48,9 @@ pub struct FittedColumn {
     /// Its type: bool, long or double.
     #[serde(rename = "type")]
     pub kind: Type,
+    /// True if it goes back to labels, so that it holds something else in [`Mode::Train`](super::Mode::Train).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub out_of_fold: bool,
 }
 
 /// A step and what it learnt.
@@ -165,8 +158,12 @@ impl FittedState {
         let resolved = Steps::new(recipe, plan, steps)?;
         resolved.all_fitted(plan)?;
         let features = resolved.features(&recipe.output)?;
-        let columns =
-            features.iter().map(|c| FittedColumn { name: c.name.clone(), kind: c.kind }).collect();
+        let column = |c: &&Named| FittedColumn {
+            name: c.name.clone(),
+            kind: c.kind,
+            out_of_fold: c.out_of_fold,
+        };
+        let columns = features.iter().map(column).collect();
         let state = |(index, step): (usize, &Step)| {
             let learnt = steps.get(index).cloned().flatten();
             learnt.or_else(|| {
@@ -179,7 +176,6 @@ impl FittedState {
             recipe_hash: recipe_hash.to_owned(),
             state_plan: plan.state_plan.clone(),
             hash: String::new(),
-            mode: Mode::Serve,
             rows,
             columns,
             steps: recipe.features.iter().enumerate().filter_map(state).collect(),

@@ -5,7 +5,7 @@
 //! - A step's column is named by its `out`, else as its input, which it then replaces for all later steps. Any other
 //!   name that is there already is a clash.
 //! - A column whose name only `fit` decides can be a feature, but no step reads it.
-//! - The label is not there.
+//! - The label is not there: what learns from it is handed it by `fit`.
 //! - Columns have the order of their making: derived columns, windows, steps. A made column that is replaced keeps its
 //!   place; a field that is replaced becomes a made column then.
 
@@ -20,6 +20,7 @@ use super::{find, output};
 use crate::column::{Column, Type};
 use crate::recipe::spec::Setting;
 use crate::recipe::{Origin, Plan, Recipe, Role, Step};
+use crate::record::Identity;
 
 /// Where a column is while a batch is worked on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +39,8 @@ pub(super) struct Named {
     pub source: Source,
     /// False for a field as it came: it is a feature only if it is named.
     pub made: bool,
+    /// True if training rows get another value than rows that serve, as it goes back to labels.
+    pub out_of_fold: bool,
     readable: bool,
 }
 
@@ -86,6 +89,7 @@ impl Steps {
             kind: column.kind,
             source: Source::Slot(slot),
             made: column.origin != Origin::Field,
+            out_of_fold: false,
             readable: true,
         });
         let mut steps = Steps { units: Vec::new(), columns: columns.collect() };
@@ -111,12 +115,16 @@ impl Steps {
         if let Some(state) = state {
             state.check(step, &operator.spec).map_err(state_error)?;
         }
+        if operator.spec.supervised && !recipe.has_numeric_label() {
+            return Err(FeatureError::Label { step: number, op });
+        }
         for (input, out) in step.inputs.iter().zip(outs(step)) {
             let (step_op, column) = (op.clone(), input.clone());
             let Some(read) = self.columns.iter().find(|c| c.name == *input && c.readable) else {
                 return Err(FeatureError::Column { step: number, op: step_op, column });
             };
             let (kind, source) = (read.kind, read.source);
+            let out_of_fold = read.out_of_fold || operator.spec.supervised;
             if !operator.spec.takes.contains(&kind) {
                 let takes: Vec<_> = operator.spec.takes.iter().map(|t| t.word()).collect();
                 return Err(FeatureError::ColumnType {
@@ -151,7 +159,7 @@ impl Steps {
             for (position, output) in outputs.into_iter().enumerate() {
                 let (name, kind) = (output.name(out), output.kind);
                 let source = Source::Made { unit, output: position };
-                let made = Named { name, kind, source, made: true, readable };
+                let made = Named { name, kind, source, made: true, out_of_fold, readable };
                 self.make(made, input).map_err(|column| FeatureError::Clash {
                     step: number,
                     op: op.clone(),
@@ -212,12 +220,25 @@ impl Steps {
         Ok(wanted)
     }
 
-    /// Runs the units in `wanted`; answers what each made.
-    pub fn run(&self, wanted: &[bool], columns: &[Column], rows: usize) -> Vec<Vec<Column>> {
+    /// Runs the units in `wanted`; answers what each made. `train` are the rows' identities, where a model is trained on
+    /// them.
+    pub fn run(
+        &self,
+        wanted: &[bool],
+        columns: &[Column],
+        rows: usize,
+        train: Option<&[Identity]>,
+    ) -> Vec<Vec<Column>> {
         let mut made: Vec<Vec<Column>> = Vec::with_capacity(self.units.len());
         for (unit, wanted) in self.units.iter().zip(wanted) {
             let ready = unit.ready.as_ref().filter(|_| *wanted);
-            let out = ready.map(|r| r.apply(&column(unit.source, unit.kind, columns, &made, rows)));
+            let out = ready.map(|ready| {
+                let input = column(unit.source, unit.kind, columns, &made, rows);
+                match train {
+                    Some(identities) => ready.apply_train(&input, identities),
+                    None => ready.apply(&input),
+                }
+            });
             made.push(out.unwrap_or_default());
         }
         made

@@ -9,6 +9,7 @@ use crate::recipe::{
     Dialect, Field, Format, Origin, Place, Plan, PlanColumn, Recipe, Role, Schema, Step,
     UnknownFields,
 };
+use crate::record::Identity;
 
 fn field(name: &str, kind: Type, role: Option<Role>) -> Field {
     Field { name: name.into(), kind, role, pii: false, place: Place::default() }
@@ -113,6 +114,11 @@ fn batch(events: &[Event]) -> Vec<Column> {
     ]
 }
 
+/// A row's identity is its place.
+fn identities(rows: usize) -> Vec<Identity> {
+    (0..rows as u128).collect()
+}
+
 /// Fits `parts` apart, merges them through JSON, and seals the state.
 fn fit(recipe: &Recipe, plan: &Plan, parts: &[&[Event]]) -> Result<FittedState, Vec<FeatureError>> {
     let (mut so_far, mut rows) = (Vec::new(), 0);
@@ -121,7 +127,7 @@ fn fit(recipe: &Recipe, plan: &Plan, parts: &[&[Event]]) -> Result<FittedState, 
         let mut merged = new()?;
         for part in parts {
             let mut fit = new()?;
-            fit.update(&batch(part), part.len());
+            fit.update(&batch(part), &identities(part.len()));
             merged.merge_json(&fit.to_json().unwrap()).unwrap();
         }
         rows = merged.rows();
@@ -181,12 +187,11 @@ fn the_file() {
     let state = fit(&recipe, &plan, &[&EVENTS]).unwrap();
     let text = state.to_json();
     let expected = r#"{
-  "leat": 1,
+  "leat": 2,
   "recipe": "example",
   "recipe_hash": "abc",
   "state_plan": "plan",
   "hash": "HASH",
-  "mode": "serve",
   "rows": 5,
   "columns": [
     {
@@ -266,6 +271,91 @@ fn the_file() {
     assert_eq!(FittedState::from_json(&spaced, "abc").unwrap(), state);
 }
 
+/// `target_encode` at level 1, and a step at level 2 that reads what it made.
+fn supervised() -> (Recipe, Plan) {
+    let steps = vec![
+        step("target_encode", &["channel"], &["rate"], json!({"smooth": 1, "folds": 2})),
+        step("standard_scale", &["rate"], &["scaled"], json!({})),
+        step("impute", &["amount"], &[], json!({})),
+    ];
+    recipe(steps, &[1, 2, 1], &["rate", "scaled", "amount"])
+}
+
+/// [`EVENTS`] with a label each.
+fn labelled(labels: [Option<i64>; 5]) -> Vec<Column> {
+    let mut columns = batch(&EVENTS);
+    columns[5] = Column::longs(labels);
+    columns
+}
+
+const LABELS: [Option<i64>; 5] = [Some(1), Some(0), None, Some(0), Some(1)];
+
+/// Fits the parts that rows are told to, merged in the order of the parts.
+fn fit_labelled(columns: &[Column], parts: [&[usize]; 2]) -> FittedState {
+    let ((recipe, plan), mut so_far) = (supervised(), Vec::new());
+    for level in 1..=plan.passes() {
+        let mut merged = Fit::new(&recipe, &plan, level, &so_far).unwrap();
+        for part in parts {
+            let part_of: Vec<_> = columns.iter().map(|column| column.gather(part)).collect();
+            let who: Vec<Identity> = part.iter().map(|&row| row as u128).collect();
+            let mut fit = Fit::new(&recipe, &plan, level, &so_far).unwrap();
+            fit.update(&part_of, &who);
+            merged.merge_json(&fit.to_json().unwrap()).unwrap();
+        }
+        so_far = merged.finish().unwrap();
+    }
+    FittedState::new(&recipe, &plan, "abc", 5, &so_far).unwrap()
+}
+
+#[test]
+fn what_goes_back_to_labels_differs_in_training_alone() {
+    let (recipe, plan) = supervised();
+    let columns = labelled(LABELS);
+    let state = fit_labelled(&columns, [&[0, 1, 2, 3, 4], &[]]);
+    assert_eq!(state, fit_labelled(&columns, [&[3, 0, 4], &[2, 1]]), "any cut, any order");
+    let flagged: Vec<_> = state.columns.iter().map(|c| (c.name.as_str(), c.out_of_fold)).collect();
+    assert_eq!(flagged, [("rate", true), ("scaled", true), ("amount", false)]);
+    assert_eq!(state.to_json().matches("\"out_of_fold\": true").count(), 2);
+    assert_eq!(FittedState::from_json(&state.to_json(), "abc").unwrap(), state);
+
+    let features = Features::bind(&recipe, &plan, &state).unwrap();
+    let (serve, train) =
+        (features.apply(&columns, 5), features.apply_train(&columns, &identities(5)));
+    assert_eq!(serve, features.apply_in(Mode::Serve, &columns, &identities(5)));
+    assert_eq!(train, features.apply_in(Mode::Train, &columns, &identities(5)));
+    for (index, column) in state.columns.iter().enumerate() {
+        assert_eq!(serve[index] != train[index], column.out_of_fold, "{}", column.name);
+    }
+    // web, with 1 in fold 0 and 0 in fold 1; all: 2 of 4, outside of fold 0 0 of 2, of fold 1 2 of 2.
+    assert_eq!((serve[0].number(0), serve[0].number(3)), (Some(0.5), Some(0.5)));
+    assert_eq!((train[0].number(0), train[0].number(3)), (Some(0.0), Some(1.0)));
+    // What reads it learnt from what training rows get.
+    let mean = (0..5).filter_map(|row| train[0].number(row)).sum::<f64>() / 5.0;
+    let learnt = state.steps[1].state["scaled"]["mean"].as_f64().unwrap();
+    assert!((learnt - mean).abs() < 1e-15, "{learnt} {mean}");
+    // Serving reads no label.
+    assert_eq!(features.apply(&labelled([None; 5]), 5), serve);
+    assert_eq!(features.apply_train(&labelled([None; 5]), &identities(5)), train);
+}
+
+#[test]
+fn what_learns_from_labels_needs_one() {
+    let (mut recipe, plan) = supervised();
+    recipe.schema.fields[5].kind = Type::String;
+    let error = Fit::new(&recipe, &plan, 1, &[]).err().unwrap().to_string();
+    assert!(error.starts_with("step 1 (`target_encode`) learns from the label: give"), "{error}");
+    let (recipe, plan) = supervised();
+    let mut fit = Fit::new(&recipe, &plan, 1, &[]).unwrap();
+    fit.update(&labelled([None; 5]), &identities(5));
+    let errors: Vec<_> = fit.finish().unwrap_err().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        errors,
+        [
+            "step 1 (`target_encode`), column `channel`: `fit` saw no row that has a label; give it labelled data"
+        ]
+    );
+}
+
 #[test]
 fn files_that_are_refused() {
     let (recipe, plan) = example();
@@ -274,9 +364,9 @@ fn files_that_are_refused() {
         |text: &str, hash: &str| FittedState::from_json(text, hash).unwrap_err().to_string();
     for (text, message) in [
         (text.replace("\"rows\": 5", "\"rows\": 6"), "was changed"),
-        (text.replace("\"leat\": 1", "\"leat\": 2"), "has form 2"),
-        (text.replace("\"leat\": 1,", ""), "no member `leat`"),
-        (text.replace("\"mode\"", "\"mood\""), "unknown field `mood`"),
+        (text.replace("\"leat\": 2", "\"leat\": 1"), "has form 1"),
+        (text.replace("\"leat\": 2,", ""), "no member `leat`"),
+        (text.replace("\"rows\"", "\"mode\""), "unknown field `mode`"),
         ("[]".into(), "no member `leat`"),
         ("{".into(), "cannot be read"),
         (String::new(), "cannot be read"),
@@ -325,7 +415,7 @@ fn fits_that_are_refused() {
     assert_eq!(error.to_string(), "step 1 (`impute`) is not fitted; fit level 1 first");
 
     let mut first = Fit::new(&recipe, &plan, 1, &[]).unwrap();
-    first.update(&batch(&EVENTS), 5);
+    first.update(&batch(&EVENTS), &identities(5));
     let second = Fit::new(&recipe, &plan, 2, &first.finish().unwrap()).unwrap();
     assert!(first.merge(&second).is_err());
     for text in ["", "{}", "[1]", r#"{"leat":1,"level":1,"of":"","rows":0,"learners":[1,2,3,4]}"#] {

@@ -48,7 +48,8 @@ pub(super) fn check(
     columns.fields = recipe.schema.fields.len();
     let mut levels = Vec::new();
     for (step, whole) in recipe.features.iter().zip(&places.whole) {
-        levels.push(Checker { recipe, operators, report }.step(step, *whole, &mut columns));
+        let mut checker = Checker { recipe, places, operators, report };
+        levels.push(checker.step(step, *whole, &mut columns));
     }
     recipe.features.iter_mut().zip(levels).for_each(|(step, level)| step.level = level);
     output(recipe, places, &columns, report);
@@ -287,6 +288,7 @@ fn window_input(
 
 struct Checker<'a> {
     recipe: &'a Recipe,
+    places: &'a Places,
     operators: &'a [OperatorSpec],
     report: &'a mut Report,
 }
@@ -295,6 +297,9 @@ impl Checker<'_> {
     /// Checks `step` against the columns before it, and changes them to those after it. Its level comes back.
     fn step(&mut self, step: &Step, whole: bool, columns: &mut Columns) -> usize {
         let spec = self.operators.iter().find(|spec| spec.name == step.op);
+        if spec.is_some_and(|spec| spec.supervised) {
+            self.label(step);
+        }
         let mut level = 0;
         let mut kinds = Vec::new();
         for (i, input) in step.inputs.iter().enumerate() {
@@ -350,6 +355,29 @@ impl Checker<'_> {
             }
         }
         if fitted { level_after } else { 0 }
+    }
+
+    /// A step that learns from the label needs one that is a number.
+    fn label(&mut self, step: &Step) {
+        let recipe = self.recipe;
+        let place = step.places.get("op").copied().unwrap_or(step.place);
+        match recipe.schema.fields.iter().find(|field| field.role == Some(Role::Label)) {
+            None if self.places.roleless => {}
+            None => self.report.error(
+                place,
+                format!("`{}` learns from the label, and no field has the role label", step.op),
+                Some("write role: label on the field that a model learns".into()),
+            ),
+            Some(_) if recipe.has_numeric_label() || self.places.untyped => {}
+            Some(label) => self.report.error(
+                place,
+                format!(
+                    "`{}` learns from numbers, and the label `{}` is text",
+                    step.op, label.name
+                ),
+                Some("give the label the type long, double or bool".into()),
+            ),
+        }
     }
 
     /// The type of an input; none if there was an error in it or before it.

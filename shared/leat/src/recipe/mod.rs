@@ -73,6 +73,12 @@ impl Recipe {
         self.schema.fields.iter().find(|f| f.name == name)
     }
 
+    /// True if there is a label that an operator can learn from: a number or a boolean.
+    pub fn has_numeric_label(&self) -> bool {
+        let label = self.schema.role(Role::Label).and_then(|slot| self.schema.fields.get(slot));
+        label.is_some_and(|label| label.kind.is_numeric() || label.kind == Type::Bool)
+    }
+
     /// How the field named `field` is protected.
     pub fn method(&self, field: &str) -> Option<Method> {
         self.protect.iter().find(|p| p.field == field).map(|p| p.method)

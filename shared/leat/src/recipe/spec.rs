@@ -18,6 +18,8 @@ pub struct OperatorSpec {
     pub version: u32,
     /// True if it learns in `fit`.
     pub fitted: bool,
+    /// True if it learns from the label, which must be a number or a boolean.
+    pub supervised: bool,
     /// The types that it reads.
     pub takes: &'static [Type],
     /// How many inputs: each is transformed by itself, or all together.

@@ -20,6 +20,7 @@ const OPERATORS: &[OperatorSpec] = {
         manual: "",
         version: 1,
         fitted: true,
+        supervised: false,
         takes: NUMBERS,
         arity: Arity::Each,
         parameters: &[],
@@ -64,6 +65,12 @@ const OPERATORS: &[OperatorSpec] = {
                 parameter("max_categories", ParameterKind::Integer { min: 2, max: 100 }),
             ],
             outputs: |_| Ok(None),
+            ..SPEC
+        },
+        OperatorSpec {
+            name: "target_encode",
+            supervised: true,
+            takes: &[Type::String, Type::Long],
             ..SPEC
         },
         OperatorSpec {
@@ -673,6 +680,37 @@ fn bad_recipes() {
     ];
     for (from, to, expected) in table {
         assert_eq!(said(&small(from, to)), *expected, "{to}");
+    }
+}
+
+#[test]
+fn one_operator_learns_from_the_label_and_may_be_read() {
+    let encode = |input: &str| {
+        let step = format!("{{op: target_encode, in: {input}, out: rate}}");
+        let text = small("{op: one_hot, in: kind}", &step);
+        text.replace("features: all", "features: [rate, amount]")
+    };
+    let recipe =
+        good(&encode("kind").replace("output:", "  - {op: standard_scale, in: rate}\noutput:"));
+    let levels: Vec<_> = recipe.features.iter().map(|step| step.level).collect();
+    assert_eq!(levels, [1, 2, 1, 2]);
+    for (text, expected) in [
+        (
+            encode("bad"),
+            "24:29: `bad` is the label: it is never there when serving (read another column)",
+        ),
+        (
+            encode("kind").replace(", role: label", ""),
+            "24:10: `target_encode` learns from the label, and no field has the role label (write role: label on the \
+             field that a model learns)",
+        ),
+        (
+            encode("kind").replace("bad, type: long", "bad, type: string"),
+            "24:10: `target_encode` learns from numbers, and the label `bad` is text (give the label the type long, \
+             double or bool)",
+        ),
+    ] {
+        assert_eq!(said(&text), [expected]);
     }
 }
 

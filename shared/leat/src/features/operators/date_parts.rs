@@ -28,6 +28,7 @@ pub const SPEC: OperatorSpec = OperatorSpec {
     manual: manual!("date_parts.rs"),
     version: 1,
     fitted: false,
+    supervised: false,
     takes: &[Type::Timestamp],
     arity: Arity::Each,
     parameters: &[

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::column::{Column, Type, Value};
 use crate::features::counts::{Counts, Label};
 use crate::features::manual::manual;
-use crate::features::operator::{Apply, Fitted, fitted_outputs};
+use crate::features::operator::{Apply, Fitted, Lesson, fitted_outputs};
 use crate::features::spread::Spread;
 use crate::number::Moments;
 use crate::recipe::spec::{Arity, OperatorSpec, Output, Parameter, ParameterKind, Setting, Wrong};
@@ -31,6 +31,7 @@ pub const SPEC: OperatorSpec = OperatorSpec {
     manual: manual!("impute.rs"),
     version: 1,
     fitted: true,
+    supervised: false,
     takes: &[Type::Double, Type::Long, Type::String, Type::Bool],
     arity: Arity::Each,
     parameters: &[
@@ -196,7 +197,7 @@ impl Fitted for Impute {
         Some(vec![Output::plain(self.gives)])
     }
 
-    fn update(&self, seen: &mut Seen, column: &Column) {
+    fn update(&self, seen: &mut Seen, column: &Column, _: &Lesson<'_>) {
         for row in 0..column.len() {
             match self.strategy {
                 Strategy::Constant => seen.count += u64::from(present(column.get(row)).is_some()),
@@ -301,7 +302,9 @@ impl Apply for Ready {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::features::operators::testing::{fit_apply, json, law, number, setting, wrong};
+    use crate::features::operators::testing::{
+        LESSON, fit_apply, json, law, number, setting, wrong,
+    };
     use proptest::prelude::*;
 
     #[track_caller]
@@ -415,7 +418,7 @@ mod tests {
             let column = Column::doubles(values);
             for strategy in ["mean", "median", "min", "max"] {
                 let parameters = format!(r#"{{"strategy":"{strategy}"}}"#);
-                law::<Impute>(&SPEC, &parameters, &column, &cuts, turn)?;
+                law::<Impute>(&SPEC, &parameters, &column, &LESSON, &cuts, turn)?;
             }
         }
 
@@ -425,7 +428,7 @@ mod tests {
             cuts in proptest::collection::vec(0usize..30, 0..4), turn in 0usize..5,
         ) {
             let column = Column::strings(values.iter().map(Option::as_deref));
-            law::<Impute>(&SPEC, "{}", &column, &cuts, turn)?;
+            law::<Impute>(&SPEC, "{}", &column, &LESSON, &cuts, turn)?;
         }
     }
 }

@@ -20,6 +20,7 @@ pub const SPEC: OperatorSpec = OperatorSpec {
     manual: manual!("log.rs"),
     version: 1,
     fitted: false,
+    supervised: false,
     takes: &[Type::Double, Type::Long],
     arity: Arity::Each,
     parameters: &[

@@ -5,6 +5,7 @@ pub mod impute;
 pub mod log;
 pub mod one_hot;
 pub mod standard_scale;
+pub mod target_encode;
 
 #[cfg(test)]
 mod testing;

@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 use crate::column::{Column, Type};
 use crate::features::counts::{Counts, Label};
 use crate::features::manual::manual;
-use crate::features::operator::{Apply, Fitted, fitted_outputs};
+use crate::features::operator::{Apply, Fitted, Lesson, fitted_outputs};
 use crate::recipe::Dialect;
 use crate::recipe::spec::{Arity, OperatorSpec, Output, Parameter, ParameterKind, Setting, Wrong};
 
@@ -42,6 +42,7 @@ pub const SPEC: OperatorSpec = OperatorSpec {
     manual: manual!("one_hot.rs"),
     version: 1,
     fitted: true,
+    supervised: false,
     takes: &[Type::String, Type::Long, Type::Bool],
     arity: Arity::Each,
     parameters: &[
@@ -189,7 +190,7 @@ impl Fitted for OneHot {
         None
     }
 
-    fn update(&self, seen: &mut Seen, column: &Column) {
+    fn update(&self, seen: &mut Seen, column: &Column, _: &Lesson<'_>) {
         seen.rows += column.len() as u64;
         let labels = (0..column.len()).filter_map(|row| Label::at(column, row));
         labels.for_each(|label| seen.labels.add(label, 1));
@@ -324,7 +325,7 @@ impl Apply for Ready {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::features::operators::testing::{fit_apply, fit_apply_in, json, law, wrong};
+    use crate::features::operators::testing::{LESSON, fit_apply, fit_apply_in, json, law, wrong};
     use proptest::prelude::*;
 
     const FIT: [Option<&str>; 8] = [
@@ -456,7 +457,7 @@ mod tests {
         ) {
             let column = Column::strings(values.iter().map(Option::as_deref));
             for parameters in ["{}", r#"{"max_categories":3}"#, r#"{"min_frequency":0.1}"#] {
-                law::<OneHot>(&SPEC, parameters, &column, &cuts, turn)?;
+                law::<OneHot>(&SPEC, parameters, &column, &LESSON, &cuts, turn)?;
             }
         }
     }

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::column::{Column, Type};
 use crate::features::manual::manual;
-use crate::features::operator::{Apply, Fitted, fitted_outputs};
+use crate::features::operator::{Apply, Fitted, Lesson, fitted_outputs};
 use crate::number::Moments;
 use crate::recipe::Dialect;
 use crate::recipe::spec::{Arity, OperatorSpec, Output, Parameter, ParameterKind, Setting, Wrong};
@@ -29,6 +29,7 @@ pub const SPEC: OperatorSpec = OperatorSpec {
     manual: manual!("standard_scale.rs"),
     version: 1,
     fitted: true,
+    supervised: false,
     takes: &[Type::Double, Type::Long],
     arity: Arity::Each,
     parameters: &[
@@ -112,7 +113,7 @@ impl Fitted for StandardScale {
         Some(vec![Output::plain(Type::Double)])
     }
 
-    fn update(&self, moments: &mut Moments, column: &Column) {
+    fn update(&self, moments: &mut Moments, column: &Column, _: &Lesson<'_>) {
         (0..column.len()).filter_map(|row| column.number(row)).for_each(|x| moments.add(x));
     }
 
@@ -184,7 +185,7 @@ impl Apply for Ready {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::features::operators::testing::{fit_apply, fit_apply_in, json, law, number};
+    use crate::features::operators::testing::{LESSON, fit_apply, fit_apply_in, json, law, number};
     use proptest::prelude::*;
 
     #[track_caller]
@@ -261,7 +262,7 @@ mod tests {
             values in proptest::collection::vec(number(), 0..30), cuts in proptest::collection::vec(0usize..30, 0..4),
             turn in 0usize..5,
         ) {
-            law::<StandardScale>(&SPEC, "{}", &Column::doubles(values), &cuts, turn)?;
+            law::<StandardScale>(&SPEC, "{}", &Column::doubles(values), &LESSON, &cuts, turn)?;
         }
     }
 }

@@ -178,8 +178,9 @@ impl Fitted for TargetEncode {
         if (smooth, folds) != (self.smooth, self.folds) {
             return Err(format!("it was learnt with `smooth: {smooth}` and `folds: {folds}`"));
         }
-        let mut encoded = categories.iter().map(|(_, e)| e).chain(&missing).chain([&unseen]);
-        if encoded.any(|e| e.train.len() != folds || !e.serve.is_finite()) {
+        let whole = |encoded: &Encoded| encoded.train.len() == folds;
+        let of_categories = categories.iter().map(|(_, encoded)| encoded);
+        if !of_categories.chain(&missing).chain([&unseen]).all(whole) {
             return Err(format!("it has not a value for each of {folds} folds"));
         }
         let mut known = BTreeMap::new();
@@ -220,8 +221,7 @@ impl Means {
 
     fn value(&self, sum: &Sum, mean: f64) -> Option<f64> {
         let weight = sum.count() as f64 + self.smooth;
-        let value =
-            if weight > 0.0 { (sum.total() + self.smooth * mean) / weight } else { mean };
+        let value = if weight > 0.0 { (sum.total() + self.smooth * mean) / weight } else { mean };
         value.is_finite().then_some(value)
     }
 }
@@ -276,7 +276,8 @@ mod tests {
     #[test]
     fn values() {
         // a: 1 of 2; b: 0 of 1; missing (null and blank): 2 of 2; all: 3 of 5.
-        for (parameters, m) in [("{}", 20.0), (r#"{"smooth":1.5}"#, 1.5), (r#"{"smooth":0}"#, 0.0)] {
+        for (parameters, m) in [("{}", 20.0), (r#"{"smooth":1.5}"#, 1.5), (r#"{"smooth":0}"#, 0.0)]
+        {
             let of = Column::strings([Some("a"), Some("b"), None, Some(""), Some("new")]);
             let found = teach(parameters).unwrap().serve(&of);
             let value = |sum: f64, n: f64| (sum + m * 0.6) / (n + m);
@@ -291,10 +292,14 @@ mod tests {
         let found = teach(r#"{"smooth":1}"#).unwrap().train(&Column::strings(CHANNELS), &rows(6));
         // Rows 0 and 5 are in fold 0, outside of which the mean is 1/3; 3/4 outside of folds 1 and 2, 2/4 of fold 3, and
         // 3/5 of fold 4, of which no row has a label.
-        let wanted =
-            [(0.0 + 1.0 / 3.0) / 2.0, 0.75, (1.0 + 0.75) / 2.0, (1.0 + 0.5) / 2.0, (1.0 + 0.6) / 3.0, {
-                (1.0 + 1.0 / 3.0) / 2.0
-            }];
+        let wanted = [
+            (0.0 + 1.0 / 3.0) / 2.0,
+            0.75,
+            (1.0 + 0.75) / 2.0,
+            (1.0 + 0.5) / 2.0,
+            (1.0 + 0.6) / 3.0,
+            { (1.0 + 1.0 / 3.0) / 2.0 },
+        ];
         assert_eq!(found, Column::doubles(wanted.map(Some)));
     }
 
@@ -304,7 +309,7 @@ mod tests {
         let expected = r#"{
             "smooth": 1.0, "folds": 2,
             "categories": [
-                ["a", {"count": 2, "serve": 0.5333333333333333, "train": [0.6666666666666666, 0.75]}],
+                ["a", {"count": 2, "serve": 0.5333333333333333, "train": [0.6666666666666666, 0.5]}],
                 ["b", {"count": 1, "serve": 0.3, "train": [0.3333333333333333, 0.5]}]
             ],
             "missing": {"count": 2, "serve": 0.8666666666666667, "train": [0.8888888888888888, 0.5]},

@@ -5,10 +5,14 @@ use proptest::test_runner::TestCaseError;
 use serde_json::Value;
 
 use crate::column::{Column, Type};
-use crate::features::operator::{Fitted, Operator};
+use crate::features::operator::{Apply, Fitted, Lesson, Operator};
 use crate::features::{OPERATORS, find};
 use crate::recipe::spec::{OperatorSpec, Setting, Wrong};
 use crate::recipe::{Dialect, Place, Step};
+use crate::record::Identity;
+
+/// For operators that look at their column alone.
+pub const LESSON: Lesson<'static> = Lesson { label: None, identities: &[] };
 
 /// A JSON text as a value.
 pub fn json(text: &str) -> Value {
@@ -87,10 +91,54 @@ pub fn fit_apply_in(
     let step = setting(spec, parameters);
     let setting = Setting { spec, dialect, kind: fit.kind(), step: &step };
     let mut learner = of(spec).learner(&setting).unwrap().map_err(|wrong| wrong.message)?;
-    learner.update(fit);
+    learner.update(fit, &LESSON);
     let state = learner.finish()?;
     let columns = run(&setting, &state, column)?;
     Ok((state, columns))
+}
+
+/// An operator that learnt from labels.
+pub struct Taught {
+    /// What it learnt.
+    pub state: Value,
+    ready: Box<dyn Apply>,
+}
+
+impl Taught {
+    /// The one column that it makes of `column` for rows that serve.
+    pub fn serve(&self, column: &Column) -> Column {
+        let one = |rows: &[usize]| self.ready.apply(&column.gather(rows)).remove(0);
+        let whole = one(&(0..column.len()).collect::<Vec<_>>());
+        (0..column.len()).for_each(|row| assert_eq!(whole.gather(&[row]), one(&[row])));
+        whole
+    }
+
+    /// The same for rows to train on.
+    pub fn train(&self, column: &Column, identities: &[Identity]) -> Column {
+        let whole = self.ready.apply_train(column, identities).remove(0);
+        for (row, identity) in identities.iter().enumerate() {
+            let single = self.ready.apply_train(&column.gather(&[row]), &[*identity]).remove(0);
+            assert_eq!(whole.gather(&[row]), single);
+        }
+        whole
+    }
+}
+
+/// The operator after it learnt from the rows of `column` with their `labels`.
+pub fn taught(
+    spec: &OperatorSpec,
+    parameters: &str,
+    column: &Column,
+    labels: &Column,
+    identities: &[Identity],
+) -> Result<Taught, String> {
+    let step = setting(spec, parameters);
+    let setting = Setting { spec, dialect: Dialect::Sklearn, kind: column.kind(), step: &step };
+    let mut learner = of(spec).learner(&setting).unwrap().map_err(|wrong| wrong.message)?;
+    learner.update(column, &Lesson { label: Some(labels), identities });
+    let state = learner.finish()?;
+    let ready = of(spec).ready(&setting, &state)?;
+    Ok(Taught { state, ready })
 }
 
 /// What is wrong with `parameters` for a column of `kind`.
@@ -116,6 +164,7 @@ pub fn law<F: Fitted>(
     spec: &OperatorSpec,
     parameters: &str,
     column: &Column,
+    lesson: &Lesson<'_>,
     cuts: &[usize],
     turn: usize,
 ) -> Result<(), TestCaseError> {
@@ -123,7 +172,7 @@ pub fn law<F: Fitted>(
     let setting = Setting { spec, dialect: Dialect::Sklearn, kind: column.kind(), step: &step };
     let operator = F::read(&setting).expect(parameters);
     let mut whole = F::Partial::default();
-    operator.update(&mut whole, column);
+    operator.update(&mut whole, column, lesson);
 
     let mut ends: Vec<usize> = cuts.iter().map(|&cut| cut.min(column.len())).collect();
     ends.extend([0, column.len()]);
@@ -132,7 +181,11 @@ pub fn law<F: Fitted>(
         .windows(2)
         .map(|w| {
             let mut part = F::Partial::default();
-            operator.update(&mut part, &column.gather(&(w[0]..w[1]).collect::<Vec<_>>()));
+            let rows: Vec<usize> = (w[0]..w[1]).collect();
+            let label = lesson.label.map(|label| label.gather(&rows));
+            let identities = lesson.identities.get(w[0]..w[1]).unwrap_or_default();
+            let lesson = Lesson { label: label.as_ref(), identities };
+            operator.update(&mut part, &column.gather(&rows), &lesson);
             serde_json::from_value(serde_json::to_value(&part).unwrap()).unwrap()
         })
         .collect();
