@@ -106,7 +106,7 @@ def test_jobs_have_names_of_their_own(name, path, state):
     for field in ("TrainingJobName.$", "ProcessingJobName.$", "Name.$"):
         if field in given:
             kind = given[field].split("'")[1].split("{")[0]
-            assert len(kind) + 32 + 1 + 2 <= 63 and "$$.State.RetryCount" in given[field]
+            assert len(kind.replace("<Stage>", "s" * 12)) + 32 + 1 + 2 <= 63 and "$$.State.RetryCount" in given[field]
             assert "States.Hash($$.Execution.Id, 'MD5')" in given[field]
     assert not resource.endswith("Job.sync") or "StoppingCondition" in given
     if resource.endswith("Job.sync"):
@@ -159,7 +159,7 @@ class World:
     def _quality_gate(self, event):
         pair = {"recipe_hash": "r1", "state_plan": self.plan}
         if event["step"] == "snapshot":
-            return {"answer": {"snapshot": event["run_folder"] + "snapshot.json", "buckets": [0, 1, 2], "rows": 9, "levels": 2, **pair}}
+            return {"answer": {"snapshot": event["run_folder"] + "snapshot.json", "buckets": [0, 1, 2], "rows": 9, "levels": 2, "recipe_url": "s3://lake/r1/recipe.yaml", **pair}}
         return {"answer": {"bucket": event.get("bucket"), "passed": True, "decision": "d"}}
 
     def _feature_fit(self, event):
@@ -292,7 +292,7 @@ class Machines:
         )  # fmt: skip
         self.functions = {n: stand_in(aws, NAME=n, WORLD=world.url) for n in (*WORKERS.values(), "sagemaker", "mapping", "s3")}
         self.given = {
-            "Recipe": RECIPE, "LakeBucket": self.lake, "ServingTable": self.table, "LakeKey": "key", "Keys": "file:keys", "Mapping": "mapping-1",
+            "Recipe": RECIPE, "Stage": "test", "LakeBucket": self.lake, "ServingTable": self.table, "LakeKey": "key", "Mapping": "mapping-1",
             "XgboostImage": "xgboost", "LeatImage": "leat", "TrainingRole": "t", "ProcessingRole": "p", "ModelRole": "m",
             "TrainingInstance": "ml.m5.large", "ProcessingInstance": "ml.m5.large", "EndpointInstance": "ml.m5.large", "FeaturesEngine": "lambda",
             "EvaluationShare": "0.2", "Tolerance": "0.005", "PollSeconds": "1", "PauseSeconds": "1", "ResumeSeconds": "1", "DrainSeconds": "1",
