@@ -76,6 +76,13 @@ def test_every_state_is_reached_and_every_way_leads_somewhere(name):
         assert any(s.get("End") or s["Type"] in ("Fail", "Succeed") for s in states.values())
 
 
+@pytest.mark.parametrize("name", ["train", "promote"])
+def test_no_two_states_have_one_name(name):
+    names = [path.rpartition("/")[2] for path, _, _ in workflows.walk(substituted(name)["States"])]
+    assert len(set(names)) == len(names), "Step Functions asks for it over all levels"
+    assert all(len(n) <= 80 for n in names)
+
+
 @pytest.mark.parametrize(("name", "path", "state"), EVERY)
 def test_states_are_whole(name, path, state):
     kind = state["Type"]
