@@ -4,9 +4,19 @@ The overlay moves bytes and time. It never computes a feature, a verdict, a scor
 Every hook is checked when it is set, so that a new MiniStack fails at start and not by silence.
 """
 
-from . import firehose, glue, hooks, iam, kinesis_mapping, sagemaker
+from . import (
+    firehose,
+    glue,
+    hooks,
+    iam,
+    kinesis_mapping,
+    sagemaker,
+    states,
+    states_calls,
+    states_map,
+)
 
-PARTS = (iam, glue, kinesis_mapping, firehose, sagemaker)
+PARTS = (iam, glue, kinesis_mapping, firehose, sagemaker, states, states_map, states_calls)
 
 
 def install() -> None:
