@@ -257,13 +257,9 @@ fn landed_and_cleansed_data_are_replayed_in_the_order_of_the_stream() {
             folder.put(&path, bytes.clone()).await.unwrap();
             let file = UnitFile { path, rows: batch.len() as u64, bytes: bytes.len() as u64 };
             let unit = Unit {
-                leat: 1,
-                unit: unit.into(),
-                decision,
                 files: vec![file],
-                counts: Default::default(),
                 recipe_hash: engine.hash().into(),
-                replaces: vec![],
+                ..Unit::without_data(unit, decision)
             };
             unit.publish(&folder).await.unwrap();
         }

@@ -62,10 +62,12 @@ fn one(
             accounts.quarantined += rejects.len() as u64;
             answer.short(record.id, Word::ProcessingFailed);
         }
-        Transformed::Landed { lines, rows, rejected, bad: more } => {
-            accounts.received += rows + more.len() as u64;
+        Transformed::Landed { lines, rows, sentinels, rejected, bad: more } => {
+            let all = rows + sentinels + more.len() as u64;
+            accounts.received += all;
             if answer.has_room(lines.len()) {
                 accounts.written += rows;
+                accounts.dropped += sentinels;
                 accounts.quarantined += more.len() as u64;
                 bad.extend(more);
                 let quality = if rejected { "rejected" } else { "good" };
@@ -73,7 +75,7 @@ fn one(
                 answer.landed(record.id, &lines, partition_keys);
             } else {
                 // It lies whole under the error prefix and is put through again from there.
-                accounts.handed_back += rows + more.len() as u64;
+                accounts.handed_back += all;
                 answer.short(record.id, Word::ProcessingFailed);
             }
         }

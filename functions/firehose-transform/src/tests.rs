@@ -153,6 +153,32 @@ async fn a_landed_line_reads_back() {
 }
 
 #[tokio::test]
+async fn a_sentinel_lands_as_a_line_of_its_own() {
+    let sentinel = leat::sentinel::record("h-1").unwrap();
+    let mixed = format!("{}\n{sentinel}", line("2", -5.0));
+    let request = request(&[sentinel.as_bytes(), mixed.as_bytes()]);
+    let (answers, accounts) = ask(&Twin::default(), &request).await.unwrap();
+    assert_eq!(accounts, Accounts { received: 3, written: 1, dropped: 2, ..Accounts::default() });
+    for (answer, rows) in answers.iter().zip([0, 1]) {
+        assert_eq!(answer["result"], "Ok");
+        // Not every line of it was rejected.
+        assert_eq!(answer["metadata"]["partitionKeys"]["quality"], "good");
+        let landed = data(answer);
+        let at = leat::record::Coordinates {
+            source: "s3://lake/landing/stream/x".into(),
+            shard: "".into(),
+            position: Default::default(),
+            arrival: None,
+        };
+        let record = RawRecord { coordinates: at, data: landed.as_bytes(), landed: true };
+        let checked = engine().check(&[record]).unwrap();
+        assert_eq!((checked.batch.len(), checked.rejects.len()), (rows, 0));
+        let names: Vec<String> = checked.sentinels.iter().map(|(_, s)| s.name()).collect();
+        assert_eq!(names, ["h-1/s-0"]);
+    }
+}
+
+#[tokio::test]
 async fn an_answer_never_exceeds_its_bound() {
     let wide = format!(
         r#"{{"id":"1","who":"A","at":"2026-01-01T00:00:00Z","amount":1,"note":"{}"}}"#,

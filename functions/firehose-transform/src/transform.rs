@@ -14,9 +14,11 @@ pub enum Transformed {
     Landed {
         /// The lines, each with its line end.
         lines: Vec<u8>,
-        /// How many.
+        /// How many of them are events.
         rows: u64,
-        /// True if every one of them failed a rule.
+        /// How many are sentinels: no events, and landed to show how far landing has come.
+        sentinels: u64,
+        /// True if every one of them is an event that failed a rule.
         rejected: bool,
         /// The lines among them that cannot be decoded.
         bad: Vec<Reject>,
@@ -36,8 +38,8 @@ pub fn transform(
 ) -> Result<Transformed, MissingKeys> {
     let record = RawRecord { coordinates: coordinates.clone(), data, landed: false };
     let checked = engine.check(&[record])?;
-    let rows = checked.batch.len();
-    if rows == 0 {
+    let (rows, sentinels) = (checked.batch.len(), checked.sentinels);
+    if rows == 0 && sentinels.is_empty() {
         let bad = checked.rejects;
         return Ok(if bad.is_empty() { Transformed::Empty } else { Transformed::Undecodable(bad) });
     }
@@ -45,8 +47,12 @@ pub fn transform(
     for row in 0..rows {
         landed::line(engine.recipe(), &checked.batch, row, keys, &mut lines);
     }
-    let rejected = checked.batch.rows.iter().all(fails);
-    Ok(Transformed::Landed { lines, rows: rows as u64, rejected, bad: checked.rejects })
+    for (_, sentinel) in &sentinels {
+        landed::sentinel(sentinel, keys, &mut lines);
+    }
+    let rejected = sentinels.is_empty() && checked.batch.rows.iter().all(fails);
+    let (rows, sentinels) = (rows as u64, sentinels.len() as u64);
+    Ok(Transformed::Landed { lines, rows, sentinels, rejected, bad: checked.rejects })
 }
 
 /// The partition key `date`: the day of arrival, in UTC.

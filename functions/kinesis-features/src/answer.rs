@@ -43,13 +43,13 @@ impl Answer {
     }
 }
 
-/// The accounts of events with these fates, and of `quarantined` that had none.
-pub fn accounts(fates: &[Fate], quarantined: usize) -> Accounts {
+/// The accounts of events with these fates, and of those that had none: `quarantined`, and `sentinels`, which a rule drops.
+pub fn accounts(fates: &[Fate], quarantined: usize, sentinels: usize) -> Accounts {
     let count = |fate| fates.iter().filter(|&&f| f == fate).count() as u64;
     Accounts {
-        received: (fates.len() + quarantined) as u64,
+        received: (fates.len() + quarantined + sentinels) as u64,
         written: count(Fate::Written),
-        dropped: 0, // a stream's rules quarantine; none drops
+        dropped: sentinels as u64, // the other rules quarantine; none drops
         quarantined: quarantined as u64,
         already_applied: count(Fate::AlreadyApplied),
         handed_back: count(Fate::HandedBack),
@@ -88,8 +88,9 @@ mod tests {
             Fate::Undelivered,
             Fate::Written,
         ];
-        let accounts = accounts(&fates, 2);
-        assert_eq!((accounts.received, accounts.written, accounts.quarantined), (7, 2, 2));
+        let accounts = accounts(&fates, 2, 1);
+        assert_eq!((accounts.received, accounts.written, accounts.quarantined), (8, 2, 2));
+        assert_eq!(accounts.dropped, 1);
         assert!(accounts.balance());
     }
 }

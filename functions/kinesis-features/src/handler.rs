@@ -54,7 +54,7 @@ pub struct Handled {
     pub answer: Answer,
     /// What became of the events.
     pub accounts: Accounts,
-    /// True if an entity's item was closed: another state plan serves by now.
+    /// True if an entity's item was closed: another state plan serves by now, or is about to.
     pub superseded: bool,
 }
 
@@ -68,7 +68,7 @@ pub async fn handle<S: EntityStore, K: Sink, E: Endpoint, A: Aside>(
     now: SystemTime,
 ) -> Result<Handled, Failure> {
     let delivery = intake::read(&model.engine, event, limits.lanes)?;
-    let Delivery { records, batch, origins, rejects } = &delivery;
+    let Delivery { records, batch, origins, rejects, sentinels } = &delivery;
     let lowest = records.iter().map(|(_, coordinates)| coordinates).min_by_key(|c| &c.position);
     let Some(first) = lowest else {
         return Ok(Handled {
@@ -95,7 +95,7 @@ pub async fn handle<S: EntityStore, K: Sink, E: Endpoint, A: Aside>(
     if let Err(why) = work.quarantine(rejects, first).await {
         // Nothing was applied yet: all comes again.
         tracing::error!(request_id = call.request_id, rejects = rejects.len(), "quarantine: {why}");
-        let all = (batch.len() + rejects.len()) as u64;
+        let all = (batch.len() + rejects.len() + sentinels) as u64;
         let accounts = Accounts { received: all, handed_back: all, ..Accounts::default() };
         return Ok(Handled { answer: Answer::from(records), accounts, superseded: false });
     }
@@ -103,7 +103,7 @@ pub async fn handle<S: EntityStore, K: Sink, E: Endpoint, A: Aside>(
     let back = work.fates.iter().zip(origins).filter(|(fate, _)| **fate == Fate::HandedBack);
     Ok(Handled {
         answer: Answer::from(back.map(|(_, &record)| &records[record])),
-        accounts: accounts(&work.fates, rejects.len()),
+        accounts: accounts(&work.fates, rejects.len(), *sentinels),
         superseded: work.superseded,
     })
 }
@@ -256,14 +256,21 @@ impl<S: EntityStore, K: Sink, E: Endpoint, A: Aside> Work<'_, S, K, E, A> {
                 return Vec::new();
             }
         };
+        if let Some(by) = found.values().find_map(|stored| stored.closed.as_deref()) {
+            // Another state plan takes over, or did: nothing more may be made with what this invocation holds, not
+            // even of entities that have no item yet. All that is not done comes again, to what serves then.
+            tracing::warn!(
+                request_id = self.call.request_id,
+                hand_over = by,
+                "an item is closed: what serves is read again"
+            );
+            self.superseded = true;
+            open.iter().for_each(|&at| self.entities[at].stopped = true);
+            return Vec::new();
+        }
         let mut opened = Vec::new();
         for (&entity, key) in open.iter().zip(&keys) {
             let stored = found.remove(key);
-            if stored.as_ref().is_some_and(|stored| stored.closed) {
-                self.superseded = true;
-                self.stop(entity, "its item is closed, another state plan serves");
-                continue;
-            }
             let version = stored.as_ref().map_or(0, |stored| stored.version);
             match self.decode(stored.map(|stored| stored.bytes)) {
                 Ok((item, state)) => {

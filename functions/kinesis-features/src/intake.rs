@@ -16,6 +16,8 @@ pub struct Delivery {
     pub origins: Vec<usize>,
     /// The events that cannot go on.
     pub rejects: Vec<Reject>,
+    /// How many sentinels there are: no events, dropped by the rule of that name.
+    pub sentinels: usize,
 }
 
 /// Reads the event of a Kinesis mapping with `lanes` batches of a shard at a time.
@@ -41,7 +43,7 @@ pub fn read(engine: &Engine, event: &str, lanes: u64) -> Result<Delivery, Failur
             landed: false,
         })
         .collect();
-    let Intake { batch, origins, rejects: refused, .. } =
+    let Intake { batch, origins, rejects: refused, sentinels } =
         engine.intake(&raw).map_err(|why| Failure::Config(why.to_string()))?;
     rejects.extend(refused);
     let origins: Vec<usize> = origins.into_iter().map(|at| data[at].0).collect();
@@ -51,7 +53,7 @@ pub fn read(engine: &Engine, event: &str, lanes: u64) -> Result<Delivery, Failur
     }
     let records =
         found.into_iter().map(|r| (r.sequence_number.into_owned(), r.coordinates)).collect();
-    Ok(Delivery { records, batch, origins, rejects })
+    Ok(Delivery { records, batch, origins, rejects, sentinels: sentinels.len() })
 }
 
 /// With several lanes a shard's batches are cut by the outer partition key: an entity that is not that key would be

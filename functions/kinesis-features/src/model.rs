@@ -9,7 +9,7 @@ use leat::engine::Engine;
 use leat::features::{Features, FittedState};
 use leat::protect::Keys;
 use leat_aws::{Aws, Failure};
-use leat_lake::{Lake, RecipeError, read_recipe, split};
+use leat_lake::{Lake, RecipeError, read_recipe, recipe_of_hash};
 use leat_stream::serving::{Serving, ServingUrl};
 
 use crate::config::Config;
@@ -159,13 +159,9 @@ impl<'a> Models<'a> {
 
     /// The URL of the recipe of another hash: beside the deployed one.
     fn of_hash(&self, hash: &str) -> Result<String, Failure> {
-        if hash.len() != 64 || !hash.bytes().all(|b| b.is_ascii_hexdigit()) {
-            return Err(Failure::Recipe(format!(
-                "what serves names the recipe `{hash}`, which is no hash"
-            )));
-        }
-        let (folder, file) = split(&self.recipe_url);
-        Ok(format!("{folder}{hash}/{file}"))
+        recipe_of_hash(&self.recipe_url, hash).ok_or_else(|| {
+            Failure::Recipe(format!("what serves names the recipe `{hash}`, which is no hash"))
+        })
     }
 }
 

@@ -1,5 +1,7 @@
 //! The protocol's cases and laws, with twins that inject faults.
 
 mod cases;
+mod hand_over;
 mod laws;
+mod serving;
 mod world;

@@ -18,5 +18,5 @@ pub use error::LakeError;
 pub use folder::{Folder, Object, Put};
 pub use lake::Lake;
 pub use leat::encode::quarantine;
-pub use recipe::{RecipeError, read_recipe, split};
+pub use recipe::{RecipeError, read_recipe, recipe_of_hash, split};
 pub use versions::Version;

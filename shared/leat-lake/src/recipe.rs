@@ -34,6 +34,14 @@ pub async fn read_recipe(
     Engine::new(recipe, rules, keys).map_err(RecipeError::Wrong)
 }
 
+/// The URL of the recipe of another hash than that at `url`: a promotion keeps it beside, in a folder of its hash. None
+/// if `hash` is none.
+pub fn recipe_of_hash(url: &str, hash: &str) -> Option<String> {
+    let is_hash = hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit());
+    let (folder, file) = split(url);
+    is_hash.then(|| format!("{folder}{hash}/{file}"))
+}
+
 /// Splits a URL behind its last `/` or `:`: the folder and the name.
 pub fn split(url: &str) -> (&str, &str) {
     url.split_at(url.rfind(['/', ':']).map_or(0, |at| at + 1))
@@ -47,6 +55,10 @@ mod tests {
     fn urls() {
         assert_eq!(split("s3://b/recipes/r/recipe.yaml"), ("s3://b/recipes/r/", "recipe.yaml"));
         assert_eq!(split("file:recipe.yaml"), ("file:", "recipe.yaml"));
+        let hash = "0a".repeat(32);
+        let kept = recipe_of_hash("s3://b/recipes/r/recipe.yaml", &hash).unwrap();
+        assert_eq!(kept, format!("s3://b/recipes/r/{hash}/recipe.yaml"));
+        assert_eq!(recipe_of_hash("s3://b/recipe.yaml", "../x"), None);
     }
 
     #[tokio::test]

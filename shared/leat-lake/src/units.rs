@@ -27,6 +27,9 @@ pub struct Unit {
     /// Its files; none if it was refused.
     #[serde(default)]
     pub files: Vec<UnitFile>,
+    /// The sentinels that its objects held, each `<id>/<shard>`: landing has come so far.
+    #[serde(default)]
+    pub sentinels: Vec<String>,
     /// What became of the rows: `received`, `written`, `quarantined`, ….
     #[serde(default)]
     pub counts: BTreeMap<String, u64>,
@@ -70,6 +73,7 @@ impl Unit {
             unit: unit.into(),
             decision,
             files: Vec::new(),
+            sentinels: Vec::new(),
             counts: BTreeMap::new(),
             recipe_hash: String::new(),
             replaces: Vec::new(),
@@ -100,8 +104,8 @@ impl Unit {
     }
 }
 
-/// The units of a data set that are to be read, in ascending order of their names.
-pub async fn live(folder: &Folder) -> Result<Vec<Unit>, LakeError> {
+/// The units of a data set whose fate is decided, whatever it is, in ascending order of their names.
+pub async fn decided(folder: &Folder) -> Result<Vec<Unit>, LakeError> {
     let names: Vec<String> = folder
         .list(PUBLISHED)
         .await?
@@ -113,11 +117,13 @@ pub async fn live(folder: &Folder) -> Result<Vec<Unit>, LakeError> {
         })
         .collect();
     let read = names.iter().map(|name| Unit::read(folder, name));
-    let mut units: Vec<Unit> = stream::iter(read)
-        .buffered(AT_A_TIME)
-        .try_filter_map(async |unit| Ok(unit.filter(|u| u.decision == Decision::Published)))
-        .try_collect()
-        .await?;
+    stream::iter(read).buffered(AT_A_TIME).try_filter_map(async |unit| Ok(unit)).try_collect().await
+}
+
+/// The units of a data set that are to be read, in ascending order of their names.
+pub async fn live(folder: &Folder) -> Result<Vec<Unit>, LakeError> {
+    let mut units = decided(folder).await?;
+    units.retain(|unit| unit.decision == Decision::Published);
     let replaced: HashSet<String> =
         units.iter().flat_map(|unit| unit.replaces.iter().cloned()).collect();
     units.retain(|unit| !replaced.contains(&unit.unit));
@@ -143,6 +149,7 @@ mod tests {
                 rows: 1,
                 bytes: 2,
             }],
+            sentinels: vec!["s-1/shardId-0".into()],
             counts: [("received".to_owned(), 1)].into(),
             recipe_hash: "h".into(),
             replaces: replaces.iter().map(|r| (*r).into()).collect(),
@@ -165,6 +172,9 @@ mod tests {
         assert_eq!(unit("b", Decision::Published, &[]).publish(&folder).await, Ok(Put::Exists));
         let names: Vec<_> = live(&folder).await.unwrap().into_iter().map(|u| u.unit).collect();
         assert_eq!(names, ["c", "d"]);
+        let decided = decided(&folder).await.unwrap();
+        let names: Vec<_> = decided.iter().map(|unit| unit.unit.as_str()).collect();
+        assert_eq!(names, ["a", "b", "c", "d"]);
         assert_eq!(Unit::read(&folder, "b").await.unwrap().unwrap().decision, Decision::Refused);
         assert_eq!(Unit::read(&folder, "e").await, Ok(None));
     }

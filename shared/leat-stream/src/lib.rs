@@ -6,7 +6,9 @@
 
 pub mod endpoint;
 pub mod serving;
+pub mod shards;
 pub mod sink;
 pub mod store;
+pub mod take_over;
 
 pub use leat_aws::within;

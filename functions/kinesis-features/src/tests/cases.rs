@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use leat_aws::Accounts;
+use leat_stream::store::TakeOver;
 
 use super::world::{Fault, Op, World, event, failed, line, record};
 
@@ -78,6 +79,27 @@ async fn a_record_that_is_not_base64() {
     let data = base64_simd::STANDARD.encode_to_string(line("a1", "A", 0, 1.0));
     let handled = world.invoke(&batch.replacen(&data, "!", 1)).await.unwrap();
     assert_eq!(handled.accounts, Accounts { quarantined: 1, ..accounts(2, 1, 0, 0) });
+}
+
+#[tokio::test]
+async fn a_sentinel_is_dropped_by_its_rule() {
+    let world = World::new();
+    let batch = event(&[
+        record("s-0", 1, leat::sentinel::record("h-1").unwrap()),
+        record("s-0", 2, line("a1", "A", 0, 1.0)),
+    ]);
+    for already in [0, 1] {
+        let handled = world.invoke(&batch).await.unwrap();
+        assert_eq!(failed(&handled), None);
+        let expected = accounts(2, 1 - already, already, 0);
+        assert_eq!(handled.accounts, Accounts { dropped: 1, ..expected });
+    }
+    // Alone it is no reason to come again, and no mark.
+    let alone = event(&[record("s-0", 3, leat::sentinel::record("h-1").unwrap())]);
+    let handled = world.invoke(&alone).await.unwrap();
+    assert_eq!(handled.accounts, Accounts { dropped: 1, ..accounts(1, 0, 0, 0) });
+    assert!(world.aside("quarantine").is_empty());
+    assert_eq!(world.rows().len(), 1);
 }
 
 #[tokio::test]
@@ -430,14 +452,16 @@ async fn it_leaves_before_the_deadline() {
 async fn a_closed_item_asks_for_what_serves() {
     let world = World::new();
     world.invoke(&event(&[record("s-0", 1, line("a1", "A", 0, 1.0))])).await.unwrap();
-    world.ports.store.inner.close(&world.key("A"));
+    world.ports.store.inner.close(&world.key("A"), 1, "h").await.unwrap();
     let batch = event(&[
         record("s-0", 2, line("a2", "A", 1, 1.0)),
         record("s-0", 3, line("b1", "B", 1, 1.0)),
     ]);
     let handled = world.invoke(&batch).await.unwrap();
     assert!(handled.superseded);
-    assert_eq!((failed(&handled), handled.accounts), (Some(2), accounts(2, 1, 0, 1)));
+    // Nothing is made for B either: its state would be of a plan that no longer serves.
+    assert_eq!((failed(&handled), handled.accounts), (Some(2), accounts(2, 0, 0, 2)));
+    assert_eq!(world.states().len(), 1);
 }
 
 #[tokio::test]

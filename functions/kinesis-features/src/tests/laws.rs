@@ -8,10 +8,10 @@ use proptest::prelude::*;
 use super::world::{Fault, Op, Record, World, event, failed, line, one_pass, record};
 
 /// A small generator of its own, so that a failing seed can be read.
-struct Dice(u64);
+pub struct Dice(pub u64);
 
 impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
+    pub fn roll(&mut self, sides: u64) -> u64 {
         self.0 =
             self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % sides
@@ -19,10 +19,12 @@ impl Dice {
 }
 
 /// What a producer sends: several entities, some out of order, some repeats, some that nobody can read.
-fn lines(dice: &mut Dice, count: u64) -> Vec<String> {
+pub fn lines(dice: &mut Dice, count: u64) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for n in 0..count {
-        let repeat = (n > 0 && dice.roll(8) == 0).then(|| lines[dice.roll(n) as usize].clone());
+        // A repeat comes within the hour in which its id is held.
+        let repeat = (n > 0 && dice.roll(8) == 0)
+            .then(|| lines[(n - 1 - dice.roll(n.min(30))) as usize].clone());
         let who = ["A", "B", "C"][dice.roll(3) as usize];
         let minute = (n + 5).saturating_sub(dice.roll(6));
         let amount = if dice.roll(20) == 0 { 400.0 } else { dice.roll(1000) as f64 / 7.0 };
@@ -37,7 +39,7 @@ fn lines(dice: &mut Dice, count: u64) -> Vec<String> {
 
 /// Plays the mapping of one shard: batches of random length from the checkpoint, halved or repeated after a crash,
 /// some delivered again though they were answered well.
-async fn deliver(world: &World, records: &[Record], dice: &mut Dice) {
+pub async fn deliver(world: &World, records: &[Record], dice: &mut Dice) {
     let (mut at, mut tries) = (0, 0);
     while at < records.len() {
         tries += 1;
@@ -55,7 +57,7 @@ async fn deliver(world: &World, records: &[Record], dice: &mut Dice) {
     }
 }
 
-fn trouble(world: &World, mut dice: Dice) {
+pub fn trouble(world: &World, mut dice: Dice) {
     world.plan(move |op| {
         let fault = match (op, dice.roll(40)) {
             (_, 0) => Fault::Fail,
@@ -69,7 +71,7 @@ fn trouble(world: &World, mut dice: Dice) {
     });
 }
 
-fn run(future: impl Future<Output = ()>) {
+pub fn run(future: impl Future<Output = ()>) {
     tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future);
 }
 

@@ -13,14 +13,15 @@ use leat_aws::{Call, Deadline, Failure};
 use leat_lake::{Aside, LakeError};
 use leat_stream::endpoint::{Endpoint, Refusal};
 use leat_stream::sink::{Row, Sink, Taken};
-use leat_stream::store::{Commit, EntityStore, MemoryStore, Stored};
+use leat_stream::store::{Commit, EntityStore, MemoryStore, Stored, TakeOver};
 use tokio::sync::Notify;
 
 use crate::config::Limits;
 use crate::handler::{Handled, Ports, handle};
 use crate::model::{Fitted, Model};
 
-const RECIPE: &str = r#"
+/// The recipe that serves first.
+pub const RECIPE: &str = r#"
 leat: 1
 name: world
 schema:
@@ -124,11 +125,41 @@ impl EntityStore for StoreTwin {
     }
 
     async fn put(&self, key: &str, expected: u64, bytes: Vec<u8>) -> Result<Commit, Failure> {
+        self.write(self.inner.put(key, expected, bytes)).await
+    }
+}
+
+/// The writes of a hand-over go wrong as commits do.
+impl TakeOver for StoreTwin {
+    async fn close(&self, key: &str, version: u64, by: &str) -> Result<Commit, Failure> {
+        self.write(self.inner.close(key, version, by)).await
+    }
+
+    async fn reopen(&self, key: &str, version: u64, by: &str) -> Result<Commit, Failure> {
+        self.write(self.inner.reopen(key, version, by)).await
+    }
+
+    async fn replace(
+        &self,
+        key: &str,
+        found: Option<&Stored>,
+        bytes: Vec<u8>,
+        took: &str,
+    ) -> Result<Commit, Failure> {
+        self.write(self.inner.replace(key, found, bytes, took)).await
+    }
+}
+
+impl StoreTwin {
+    async fn write(
+        &self,
+        work: impl Future<Output = Result<Commit, Failure>>,
+    ) -> Result<Commit, Failure> {
         let fault = self.fate.of(Op::Put).await;
         if fault == Some(Fault::Fail) {
             return Err(busy());
         }
-        let commit = self.inner.put(key, expected, bytes).await;
+        let commit = work.await;
         self.fate.after(fault).await?;
         commit
     }
@@ -221,11 +252,6 @@ pub struct World {
 
 impl World {
     pub fn new() -> Self {
-        let engine = engine();
-        let state =
-            FittedState::new(engine.recipe(), engine.plan(), engine.hash(), 0, &[None]).unwrap();
-        let features = Features::bind(engine.recipe(), engine.plan(), &state).unwrap();
-        let fitted = Fitted::new(features, &state.hash, Some("endpoint".into()));
         let fate = Rc::new(Fate { plan: RefCell::new(Box::new(|_| None)), crash: Notify::new() });
         World {
             ports: Ports {
@@ -242,7 +268,7 @@ impl World {
                 endpoint: EndpointTwin { fate: fate.clone(), calls: RefCell::default() },
                 aside: AsideTwin { objects: RefCell::default(), fate: fate.clone() },
             },
-            model: Model { engine: Rc::new(engine), fitted: Some(fitted) },
+            model: model(RECIPE, "endpoint"),
             limits: Limits { max_record_age: Duration::from_secs(21_600), lanes: 1 },
             now: 100,
             time: Duration::from_secs(60),
@@ -285,6 +311,14 @@ impl World {
             assert_eq!(back, handled.accounts.handed_back == 0, "{handled:?}");
         }
         handled
+    }
+
+    /// Does `work` until it is done or the process ends: then none.
+    pub async fn until_crash<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            done = work => Some(done),
+            () = self.fate.crash.notified() => None,
+        }
     }
 
     /// The rows that the sink has, by key: each key's bytes are the same however often it came.
@@ -332,8 +366,22 @@ impl World {
     }
 }
 
+/// What serves with the recipe `text`.
+pub fn model(text: &str, endpoint: &str) -> Model {
+    let engine = engine_of(text);
+    let state =
+        FittedState::new(engine.recipe(), engine.plan(), engine.hash(), 0, &[None]).unwrap();
+    let features = Features::bind(engine.recipe(), engine.plan(), &state).unwrap();
+    let fitted = Fitted::new(features, &state.hash, Some(endpoint.into()));
+    Model { engine: Rc::new(engine), fitted: Some(fitted) }
+}
+
 pub fn engine() -> Engine {
-    let recipe = read(Source { file: "recipe.yaml", text: RECIPE }).unwrap();
+    engine_of(RECIPE)
+}
+
+pub fn engine_of(text: &str) -> Engine {
+    let recipe = read(Source { file: "recipe.yaml", text }).unwrap();
     Engine::new(recipe, None, None).unwrap()
 }
 
@@ -382,10 +430,14 @@ pub fn failed(handled: &Handled) -> Option<u64> {
 
 /// The states that one pass over `lines` leaves, without any store: by entity.
 pub fn one_pass(lines: &[String]) -> BTreeMap<String, EntityState> {
-    let engine = engine();
+    one_pass_of(&engine(), lines)
+}
+
+/// The same with another recipe.
+pub fn one_pass_of(engine: &Engine, lines: &[String]) -> BTreeMap<String, EntityState> {
     let records: Vec<Record> =
         lines.iter().zip(1..).map(|(l, n)| record("s", n, l.clone())).collect();
-    let delivery = crate::intake::read(&engine, &event(&records), 1).unwrap();
+    let delivery = crate::intake::read(engine, &event(&records), 1).unwrap();
     let mut states: BTreeMap<String, EntityState> = BTreeMap::new();
     for row in 0..delivery.batch.len() {
         let who = engine.entity(&delivery.batch, row).into_owned();

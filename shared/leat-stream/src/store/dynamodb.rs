@@ -1,16 +1,18 @@
-//! Items in a DynamoDB table: `pk` the key, `v` the version, `b` the bytes, `closed` if another state plan took over.
+//! Items in a DynamoDB table: `pk` the key, `v` the version, `b` the bytes; `closed` the hand-over by which another state
+//! plan takes the entity over, `took` what the item itself took over.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::Config;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use futures::{StreamExt, TryStreamExt, stream};
 use leat_aws::{Deadline, Failure, back_off, from_sdk};
 
-use super::{Commit, EntityStore, Stored};
+use super::{Commit, EntityStore, Stored, TakeOver};
 
 /// BatchGetItem takes at most so many keys.
 const KEYS: usize = 100;
@@ -97,9 +99,39 @@ impl DynamoStore {
             Some(AttributeValue::B(bytes)) => bytes.into_inner(),
             _ => return Err(wrong()),
         };
-        let closed = item.contains_key("closed");
-        Ok((key, Stored { version, closed, bytes }))
+        let mut note = |name: &str| match item.remove(name) {
+            Some(AttributeValue::S(text)) => Ok(Some(text)),
+            None => Ok(None),
+            Some(_) => Err(wrong()),
+        };
+        let (closed, took) = (note("closed")?, note("took")?);
+        Ok((key, Stored { version, closed, took, bytes }))
     }
+
+    /// The outcome of a conditional write.
+    fn outcome<T, E, R>(&self, sent: Result<T, SdkError<E, R>>) -> Result<Commit, Failure>
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+        R: std::fmt::Debug,
+    {
+        match sent {
+            Ok(_) => Ok(Commit::Done),
+            Err(SdkError::ServiceError(why))
+                if why.err().code() == Some("ConditionalCheckFailedException") =>
+            {
+                Ok(Commit::Lost)
+            }
+            Err(why) => Err(from_sdk(&format!("writing an item of {}", self.table), &why)),
+        }
+    }
+}
+
+fn number(n: u64) -> AttributeValue {
+    AttributeValue::N(n.to_string())
+}
+
+fn text(text: &str) -> AttributeValue {
+    AttributeValue::S(text.into())
 }
 
 impl EntityStore for DynamoStore {
@@ -113,12 +145,11 @@ impl EntityStore for DynamoStore {
     }
 
     async fn put(&self, key: &str, expected: u64, bytes: Vec<u8>) -> Result<Commit, Failure> {
-        let number = |n: u64| AttributeValue::N(n.to_string());
         let put = self
             .client
             .put_item()
             .table_name(&self.table)
-            .item("pk", AttributeValue::S(key.into()))
+            .item("pk", text(key))
             .item("v", number(expected + 1))
             .item("b", AttributeValue::B(Blob::new(bytes)));
         let put = match expected {
@@ -127,16 +158,62 @@ impl EntityStore for DynamoStore {
                 .condition_expression("v = :v AND attribute_not_exists(closed)")
                 .expression_attribute_values(":v", number(expected)),
         };
-        match put.send().await {
-            Ok(_) => Ok(Commit::Done),
-            Err(why)
-                if why
-                    .as_service_error()
-                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
-            {
-                Ok(Commit::Lost)
-            }
-            Err(why) => Err(from_sdk(&format!("writing an item of {}", self.table), &why)),
-        }
+        self.outcome(put.send().await)
+    }
+}
+
+impl TakeOver for DynamoStore {
+    async fn close(&self, key: &str, version: u64, by: &str) -> Result<Commit, Failure> {
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key("pk", text(key))
+            .update_expression("SET closed = :by")
+            .condition_expression("v = :v AND attribute_not_exists(closed)")
+            .expression_attribute_values(":by", text(by))
+            .expression_attribute_values(":v", number(version));
+        self.outcome(update.send().await)
+    }
+
+    async fn reopen(&self, key: &str, version: u64, by: &str) -> Result<Commit, Failure> {
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key("pk", text(key))
+            .update_expression("REMOVE closed")
+            .condition_expression("v = :v AND closed = :by")
+            .expression_attribute_values(":by", text(by))
+            .expression_attribute_values(":v", number(version));
+        self.outcome(update.send().await)
+    }
+
+    async fn replace(
+        &self,
+        key: &str,
+        found: Option<&Stored>,
+        bytes: Vec<u8>,
+        took: &str,
+    ) -> Result<Commit, Failure> {
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .item("pk", text(key))
+            .item("v", number(found.map_or(0, |found| found.version) + 1))
+            .item("took", text(took))
+            .item("b", AttributeValue::B(Blob::new(bytes)));
+        let put = match found {
+            None => put.condition_expression("attribute_not_exists(pk)"),
+            Some(Stored { version, closed: None, .. }) => put
+                .condition_expression("v = :v AND attribute_not_exists(closed)")
+                .expression_attribute_values(":v", number(*version)),
+            Some(Stored { version, closed: Some(by), .. }) => put
+                .condition_expression("v = :v AND closed = :by")
+                .expression_attribute_values(":v", number(*version))
+                .expression_attribute_values(":by", text(by)),
+        };
+        self.outcome(put.send().await)
     }
 }

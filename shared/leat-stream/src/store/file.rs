@@ -7,13 +7,23 @@ use std::sync::{Mutex, PoisonError};
 
 use leat_aws::Failure;
 
-use super::{Commit, EntityStore, Stored};
+use serde::{Deserialize, Serialize};
 
-/// A file for each item: 8 bytes of version, then the item's bytes.
+use super::{Commit, EntityStore, Stored, TakeOver, rules};
+
+/// A file for each item: 7 bytes of version; 1 byte, 0 or 1; if it is 1, 4 bytes of length and so many of [`Notes`] as
+/// JSON; then the item's bytes.
 #[derive(Debug)]
 pub struct FileStore {
     directory: PathBuf,
     writing: Mutex<()>,
+}
+
+/// What a hand-over leaves at an item.
+#[derive(Debug, Serialize, Deserialize)]
+struct Notes {
+    closed: Option<String>,
+    took: Option<String>,
 }
 
 impl FileStore {
@@ -43,14 +53,27 @@ impl FileStore {
             Err(why) if why.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             read => read.map_err(|why| self.wrong("cannot be read", why))?,
         };
-        let (version, bytes) = bytes
-            .split_first_chunk()
-            .ok_or_else(|| Failure::Config(format!("{} is no item: remove it", path.display())))?;
-        Ok(Some(Stored {
-            version: u64::from_le_bytes(*version),
-            closed: false,
-            bytes: bytes.into(),
-        }))
+        let item = unpack(&bytes);
+        item.map(Some)
+            .ok_or_else(|| Failure::Config(format!("{} is no item: remove it", path.display())))
+    }
+
+    /// Does one conditional write.
+    fn write(
+        &self,
+        key: &str,
+        next: impl FnOnce(Option<&Stored>) -> Option<Stored>,
+    ) -> Result<Commit, Failure> {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(item) = next(self.read(key)?.as_ref()) else { return Ok(Commit::Lost) };
+        let write = || {
+            std::fs::create_dir_all(&self.directory)?;
+            let next = self.directory.join("next");
+            std::fs::write(&next, pack(&item)?)?;
+            std::fs::rename(&next, self.path(key))
+        };
+        write().map_err(|why| self.wrong("cannot be written", why))?;
+        Ok(Commit::Done)
     }
 
     fn wrong(&self, what: &str, why: std::io::Error) -> Failure {
@@ -70,17 +93,60 @@ impl EntityStore for FileStore {
     }
 
     async fn put(&self, key: &str, expected: u64, bytes: Vec<u8>) -> Result<Commit, Failure> {
-        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.read(key)?.map_or(0, |item| item.version) != expected {
-            return Ok(Commit::Lost);
+        self.write(key, |found| rules::put(found, expected, bytes))
+    }
+}
+
+impl TakeOver for FileStore {
+    async fn close(&self, key: &str, version: u64, by: &str) -> Result<Commit, Failure> {
+        self.write(key, |found| rules::close(found, version, by))
+    }
+
+    async fn reopen(&self, key: &str, version: u64, by: &str) -> Result<Commit, Failure> {
+        self.write(key, |found| rules::reopen(found, version, by))
+    }
+
+    async fn replace(
+        &self,
+        key: &str,
+        found: Option<&Stored>,
+        bytes: Vec<u8>,
+        took: &str,
+    ) -> Result<Commit, Failure> {
+        self.write(key, |now| rules::replace(now, found, bytes, took))
+    }
+}
+
+fn pack(item: &Stored) -> std::io::Result<Vec<u8>> {
+    let Stored { version, closed, took, bytes } = item;
+    let mut out = version.to_le_bytes()[..7].to_vec();
+    if closed.is_none() && took.is_none() {
+        out.push(0);
+    } else {
+        let notes = serde_json::to_vec(&Notes { closed: closed.clone(), took: took.clone() })?;
+        out.push(1);
+        out.extend(u32::try_from(notes.len()).unwrap_or(u32::MAX).to_le_bytes());
+        out.extend(notes);
+    }
+    out.extend(bytes);
+    Ok(out)
+}
+
+fn unpack(file: &[u8]) -> Option<Stored> {
+    let (head, rest) = file.split_first_chunk::<8>()?;
+    let [version @ .., kind] = head;
+    let mut eight = [0; 8];
+    eight[..7].copy_from_slice(version);
+    let version = u64::from_le_bytes(eight);
+    match kind {
+        0 => Some(Stored { version, bytes: rest.into(), ..Stored::default() }),
+        1 => {
+            let (length, rest) = rest.split_first_chunk::<4>()?;
+            let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
+            let (notes, bytes) = rest.split_at_checked(length)?;
+            let Notes { closed, took } = serde_json::from_slice(notes).ok()?;
+            Some(Stored { version, closed, took, bytes: bytes.into() })
         }
-        let write = || {
-            std::fs::create_dir_all(&self.directory)?;
-            let next = self.directory.join("next");
-            std::fs::write(&next, [&(expected + 1).to_le_bytes(), bytes.as_slice()].concat())?;
-            std::fs::rename(&next, self.path(key))
-        };
-        write().map_err(|why| self.wrong("cannot be written", why))?;
-        Ok(Commit::Done)
+        _ => None,
     }
 }

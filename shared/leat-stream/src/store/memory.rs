@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use leat_aws::Failure;
 
-use super::{Commit, EntityStore, Stored};
+use super::{Commit, EntityStore, Stored, TakeOver, rules};
 
 /// Items in this process.
 #[derive(Debug, Default)]
@@ -17,10 +17,15 @@ impl MemoryStore {
         self.lock().clone()
     }
 
-    /// Closes an item, as a hand-over to another state plan does.
-    pub fn close(&self, key: &str) {
-        if let Some(item) = self.lock().get_mut(key) {
-            item.closed = true;
+    /// Does one conditional write.
+    fn write(&self, key: &str, next: impl FnOnce(Option<&Stored>) -> Option<Stored>) -> Commit {
+        let mut items = self.lock();
+        match next(items.get(key)) {
+            None => Commit::Lost,
+            Some(next) => {
+                items.insert(key.into(), next);
+                Commit::Done
+            }
         }
     }
 
@@ -36,13 +41,26 @@ impl EntityStore for MemoryStore {
     }
 
     async fn put(&self, key: &str, expected: u64, bytes: Vec<u8>) -> Result<Commit, Failure> {
-        let mut items = self.lock();
-        let found = items.get(key);
-        if found.map_or(0, |item| item.version) != expected || found.is_some_and(|item| item.closed)
-        {
-            return Ok(Commit::Lost);
-        }
-        items.insert(key.into(), Stored { version: expected + 1, closed: false, bytes });
-        Ok(Commit::Done)
+        Ok(self.write(key, |found| rules::put(found, expected, bytes)))
+    }
+}
+
+impl TakeOver for MemoryStore {
+    async fn close(&self, key: &str, version: u64, by: &str) -> Result<Commit, Failure> {
+        Ok(self.write(key, |found| rules::close(found, version, by)))
+    }
+
+    async fn reopen(&self, key: &str, version: u64, by: &str) -> Result<Commit, Failure> {
+        Ok(self.write(key, |found| rules::reopen(found, version, by)))
+    }
+
+    async fn replace(
+        &self,
+        key: &str,
+        found: Option<&Stored>,
+        bytes: Vec<u8>,
+        took: &str,
+    ) -> Result<Commit, Failure> {
+        Ok(self.write(key, |now| rules::replace(now, found, bytes, took)))
     }
 }
