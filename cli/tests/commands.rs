@@ -285,6 +285,61 @@ fn landed_and_cleansed_data_are_replayed_in_the_order_of_the_stream() {
 }
 
 #[test]
+fn labels_are_a_data_set_of_their_own() {
+    let desk = Desk::new();
+    for name in ["labels.yaml", "labels.dqdl"] {
+        fs::copy(Path::new(RECIPES).join(name), desk.path(name)).unwrap();
+    }
+    assert_eq!(desk.json("check labels.yaml", 0)["recipe"], "card-transactions-labels");
+    desk.good("check labels.dqdl");
+    let generate = "generate card-transactions --events 2000 --seed 5";
+    desk.good(&format!("{generate} --output bare.jsonl --labels labels.jsonl"));
+    desk.good(&format!("{generate} --output again.jsonl --labels labels.csv"));
+    assert!(desk.read("bare.jsonl") == desk.read("again.jsonl"));
+    let text = |name: &str| String::from_utf8(desk.read(name)).unwrap();
+    assert!(!text("bare.jsonl").contains("is_fraud"));
+    let labels = "validate labels.dqdl labels.jsonl --recipe labels.yaml";
+    let found = desk.json(labels, 0);
+    assert_eq!(found["passed"], true);
+    assert_eq!(found["rows"].as_u64(), Some(text("labels.jsonl").lines().count() as u64));
+    let plain = |line: &str| {
+        let label: Value = serde_json::from_str(line).unwrap();
+        format!("{},{}\n", label["transaction_id"].as_str().unwrap(), label["is_fraud"])
+    };
+    let plain: String = text("labels.jsonl").lines().map(plain).collect();
+    assert_eq!(text("labels.csv"), format!("transaction_id,is_fraud\n{plain}"));
+    // Without labels nothing can be learnt from them, and the step says so.
+    let fit = "fit recipe.yaml bare.jsonl --keys file:secret --state state.json";
+    desk.refused(fit, &["target_encode", "no row that has a label"]);
+}
+
+#[test]
+fn a_row_to_train_on_does_not_see_its_own_label() {
+    let desk = Desk::new();
+    desk.good("fit recipe.yaml events.jsonl --keys file:secret --state state.json");
+    let state: Value = serde_json::from_slice(&desk.read("state.json")).unwrap();
+    let columns = state["columns"].as_array().unwrap().iter();
+    let flagged: Vec<_> =
+        columns.filter(|c| c["out_of_fold"] == true).map(|c| &c["name"]).collect();
+    assert_eq!(flagged, ["merchant_fraud"]);
+    let transform = "transform recipe.yaml events.jsonl --keys file:secret --state state.json";
+    let made = desk.json(&format!("{transform} --output serve.csv"), 0);
+    assert_eq!(made["mode"], "serve");
+    desk.good(&format!("{transform} --output train.csv --mode train"));
+    let table = |name: &str| -> Vec<Vec<String>> {
+        let text = String::from_utf8(desk.read(name)).unwrap();
+        text.lines().map(|line| line.split(',').map(str::to_owned).collect()).collect()
+    };
+    let (serve, train) = (table("serve.csv"), table("train.csv"));
+    let at = serve[0].iter().position(|name| name == "merchant_fraud").unwrap();
+    for (a, b) in serve.iter().zip(&train) {
+        let differs: Vec<_> = (0..a.len()).filter(|&column| a[column] != b[column]).collect();
+        assert!(differs.is_empty() || differs == [at], "{differs:?}");
+    }
+    assert!(serve != train);
+}
+
+#[test]
 fn a_seed_is_what_a_replay_leaves_behind() {
     let desk = Desk::new();
     let seed = "seed recipe.yaml events.jsonl --keys file:secret";

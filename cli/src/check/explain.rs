@@ -138,6 +138,8 @@ mod tests {
         assert!(text(&sum).contains("amount  (field, double)"), "{}", text(&sum));
         let derived = feature(&engine, "share_of_limit").unwrap();
         assert_eq!(derived.of.len(), 2);
+        let learnt = text(&feature(&engine, "merchant_fraud").unwrap());
+        assert!(learnt.contains("is_fraud  (label, in fit alone)"), "{learnt}");
         assert_eq!(feature(&engine, "nonsense"), None);
     }
 }

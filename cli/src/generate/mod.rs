@@ -5,7 +5,7 @@ mod random;
 mod transactions;
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use leat::timestamp;
@@ -14,7 +14,7 @@ use serde_json::json;
 use crate::answer::{Answer, Refusal};
 use crate::output::Output;
 use crate::progress::Progress;
-use transactions::{Line, Transactions};
+use transactions::{Label, Line, Transactions};
 
 /// What can be generated.
 #[derive(Debug, Subcommand)]
@@ -44,8 +44,9 @@ pub struct CardTransactions {
     /// How many customers there are; each pays about twice a day.
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     customers: u32,
-    /// Write the labels to this file (CSV: transaction_id,is_fraud) and leave them out of the events, as when serving.
-    #[arg(long, value_name = "LABELS.csv")]
+    /// Write the labels to this file and leave them out of the events, as when serving: JSON Lines of the data set
+    /// card-transactions-labels (transaction_id, known_at, is_fraud), or CSV (transaction_id,is_fraud) by its name.
+    #[arg(long, value_name = "LABELS.jsonl")]
     labels: Option<PathBuf>,
     /// Where the lines go: a file, or `-` for standard output.
     #[arg(long)]
@@ -57,13 +58,43 @@ fn parse_time(text: &str) -> Result<i64, String> {
         .ok_or_else(|| format!("`{text}` is no RFC 3339 time such as 2026-01-01T00:00:00Z"))
 }
 
+/// The file of labels.
+struct Labels {
+    output: Output,
+    csv: bool,
+}
+
+impl Labels {
+    fn create(path: &Path) -> Result<Self, Refusal> {
+        let csv = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
+        let mut labels = Labels { output: Output::create(path)?, csv };
+        if csv {
+            labels.line("transaction_id,is_fraud")?;
+        }
+        Ok(labels)
+    }
+
+    fn write(&mut self, label: &Label) -> Result<(), Refusal> {
+        let Label { transaction_id, is_fraud, known_at } = label;
+        let is_fraud = u8::from(*is_fraud);
+        if self.csv {
+            return self.line(&format!("{transaction_id},{is_fraud}"));
+        }
+        let known_at = timestamp::to_text(*known_at);
+        self.line(&format!(
+            r#"{{"transaction_id":"{transaction_id}","known_at":"{known_at}","is_fraud":{is_fraud}}}"#
+        ))
+    }
+
+    fn line(&mut self, line: &str) -> Result<(), Refusal> {
+        writeln!(self.output, "{line}").map_err(|why| self.output.failed(&why))
+    }
+}
+
 /// Runs the command.
 pub fn run(Generate::CardTransactions(args): Generate) -> Result<Answer, Refusal> {
     let mut output = Output::create(&args.output)?;
-    let mut labels = args.labels.as_deref().map(Output::create).transpose()?;
-    if let Some(labels) = &mut labels {
-        labels.write_all(b"transaction_id,is_fraud\n").map_err(|why| labels.failed(&why))?;
-    }
+    let mut labels = args.labels.as_deref().map(Labels::create).transpose()?;
     let sequence =
         Transactions::new(args.seed, args.customers as usize, args.start, labels.is_none());
     let progress = Progress::rows("generating", Some(args.events as u64));
@@ -72,19 +103,18 @@ pub fn run(Generate::CardTransactions(args): Generate) -> Result<Answer, Refusal
         text.push(b'\n');
         output.write_all(&text).map_err(|why| output.failed(&why))?;
         progress.add(1);
-        let Some((id, is_fraud)) = label else {
+        let Some(label) = label else {
             damaged += 1;
             continue;
         };
-        fraud += u64::from(is_fraud);
+        fraud += u64::from(label.is_fraud);
         if let Some(labels) = &mut labels {
-            let line = format!("{id},{}\n", u8::from(is_fraud));
-            labels.write_all(line.as_bytes()).map_err(|why| labels.failed(&why))?;
+            labels.write(&label)?;
         }
     }
     progress.finish();
     output.finish()?;
-    labels.map(Output::finish).transpose()?;
+    labels.map(|labels| labels.output.finish()).transpose()?;
     let (events, to) = (args.events, args.output.display());
     let text = format!("wrote {events} events to {to}: {fraud} fraudulent, {damaged} damaged");
     let document = json!({

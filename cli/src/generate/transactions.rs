@@ -39,8 +39,17 @@ const ZONE: f64 = 8.0;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Line {
     pub text: Vec<u8>,
-    /// The transaction's id and its label; none for a damaged line.
-    pub label: Option<(String, bool)>,
+    /// None for a damaged line.
+    pub label: Option<Label>,
+}
+
+/// What becomes known of a transaction.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Label {
+    pub transaction_id: String,
+    pub is_fraud: bool,
+    /// When: microseconds.
+    pub known_at: i64,
 }
 
 /// A line and when it comes in.
@@ -185,14 +194,15 @@ impl Transactions {
             false => merchant.country,
         });
         let id = format!("t-{:016x}", Random::new(self.seed, self.order << 8 | 4).next());
+        let known_at = time.saturating_add(until_known(self.seed, self.order));
         self.order += 1;
-        let fraud = fraud.is_some();
-        let label = self.labelled.then_some(fraud);
+        let is_fraud = fraud.is_some();
+        let label = self.labelled.then_some(is_fraud);
         let text = write(random, &id, customer, time, amount, channel, merchant, country, label);
         if random.chance(DAMAGED) {
             return Line { text: damage(random, text, &customer.id), label: None };
         }
-        Line { text, label: Some((id, fraud)) }
+        Line { text, label: Some(Label { transaction_id: id, is_fraud, known_at }) }
     }
 }
 
@@ -226,6 +236,13 @@ impl Iterator for Transactions {
             }
         }
     }
+}
+
+/// How long after a transaction its label becomes known: two hours to ten days. It is drawn apart, so that asking for
+/// labels changes no event.
+fn until_known(seed: u64, order: u64) -> i64 {
+    let days = Random::new(seed, order << 8 | 5).exponential(1.5 * DAY).min(10.0 * DAY);
+    days.max(DAY / 12.0) as i64
 }
 
 /// One event as a line of JSON, without its end. An optional field is missing now and then: null, or not there.
@@ -318,9 +335,10 @@ mod tests {
         let share = |count: usize| count as f64 / n as f64;
         let labels: Vec<_> = lines.iter().filter_map(|line| line.label.as_ref()).collect();
         let damaged = share(n - labels.len());
-        let fraud = share(labels.iter().filter(|(_, fraud)| *fraud).count());
-        let twice =
-            share(labels.len() - labels.iter().map(|(id, _)| id).collect::<HashSet<_>>().len());
+        let fraud = share(labels.iter().filter(|label| label.is_fraud).count());
+        let twice = share(
+            labels.len() - labels.iter().map(|l| &l.transaction_id).collect::<HashSet<_>>().len(),
+        );
         assert!((0.0005..0.002).contains(&damaged), "{damaged}");
         assert!((0.015..0.05).contains(&fraud), "{fraud}");
         assert!((0.003..0.007).contains(&twice), "{twice}");
@@ -328,6 +346,17 @@ mod tests {
             share(lines.iter().filter(|l| String::from_utf8_lossy(&l.text).contains(what)).count())
         };
         assert!((0.002..0.008).contains(&count("\"amount\":null")));
+        let waits: Vec<f64> = lines
+            .iter()
+            .filter_map(|line| {
+                let event: serde_json::Value = serde_json::from_slice(&line.text).ok()?;
+                let time = timestamp::parse(event["event_time"].as_str()?)?;
+                Some((line.label.as_ref()?.known_at - time) as f64 / DAY)
+            })
+            .collect();
+        assert!(waits.iter().all(|days| (0.08..=10.0).contains(days)));
+        let mean = waits.iter().sum::<f64>() / waits.len() as f64;
+        assert!((1.3..1.7).contains(&mean), "{mean}");
         let mut customers = HashMap::<String, usize>::new();
         for line in &lines {
             let event: Option<serde_json::Value> = serde_json::from_slice(&line.text).ok();

@@ -118,7 +118,7 @@ class Demo:
         state, features = OUT / "state.json", OUT / "features.csv"
         recipe = FOLDER / "recipe.yaml"
         self.at.leat("fit", recipe, self.at.cleansed, *self.keys, "--state", state)
-        given = (*self.keys, "--state", state, "--output", features)
+        given = (*self.keys, "--state", state, "--output", features, "--mode", "train")
         self.at.leat("transform", recipe, self.at.cleansed, *given)
         self.state = json.loads(state.read_text())
         self.names = [column["name"] for column in self.state["columns"]]

@@ -149,7 +149,7 @@ fn small(from: &str, to: &str) -> String {
 fn the_example_is_good() {
     let recipe = read("recipe.yaml", EXAMPLE, &crate::features::specs()).unwrap();
     let plan = plan(&recipe, None).unwrap();
-    assert_eq!(plan.levels, [1, 1, 0, 0, 2, 2, 2, 0]);
+    assert_eq!(plan.levels, [1, 1, 0, 0, 2, 2, 1, 2, 0]);
     assert_eq!(plan.passes(), 2);
     assert_eq!(plan.slot("is_remote"), Some(14));
     assert_eq!(plan.columns[plan.slot("session_id").unwrap()].kind, Type::String);
