@@ -5,8 +5,9 @@
 //! function goes on with [`Engine::intake`], its own stored windows, and [`Features`](crate::features::Features);
 //! batch replays with [`Replay`].
 
+mod replay;
+
 use std::borrow::Cow;
-use std::collections::HashMap;
 
 use crate::column::{Column, Type, Value};
 use crate::decode::{self, Batch, Decoder, Limits, Piece, RawRecord};
@@ -20,7 +21,9 @@ use crate::recipe::{Recipe, Role};
 use crate::record::{Coordinates, Reason, Reject, Row, Verdict};
 use crate::sentinel::Sentinel;
 use crate::timestamp;
-use crate::windows::{Applied, EntityState, Windows};
+use crate::windows::Windows;
+
+pub use replay::{Marks, Order, Replay, Replayed, order};
 
 /// A file that a person wrote: its name, for messages, and its text.
 #[derive(Clone, Copy, Debug)]
@@ -297,99 +300,6 @@ pub fn reject(row: &Row, payload: Vec<u8>) -> Reject {
         },
     };
     Reject { coordinates: row.coordinates.clone(), reason, payload }
-}
-
-/// In which order a replay goes, and why.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
-    /// That of the stream: sequence, sub-sequence, line. The answer equals the stream's.
-    Stream,
-    /// By event time, then identity: rows without coordinates of a stream. Deterministic, not the stream's.
-    EventTime,
-    /// Rows without coordinates by event time first, then the stream's: a history that seeded the windows before it.
-    HistoryThenStream,
-}
-
-/// The order in which `batch` is replayed. Sequence numbers rise from a parent shard to its children, so their order is
-/// that of the lineage.
-pub fn order(engine: &Engine, batch: &Batch) -> (Vec<usize>, Order) {
-    let mut rows: Vec<usize> = (0..batch.len()).collect();
-    let time = engine.recipe.schema.role(Role::EventTime).map(|slot| &batch.columns[slot]);
-    let of_stream = |row: usize| !batch.rows[row].coordinates.shard.is_empty();
-    rows.sort_by(|&a, &b| {
-        let (x, y) = (&batch.rows[a], &batch.rows[b]);
-        of_stream(a).cmp(&of_stream(b)).then_with(|| {
-            if of_stream(a) {
-                (&x.coordinates.position, &x.coordinates.shard)
-                    .cmp(&(&y.coordinates.position, &y.coordinates.shard))
-            } else {
-                let at = |row| time.and_then(|column| column.timestamp(row));
-                let place =
-                    |row: &Row| (row.coordinates.source.clone(), row.coordinates.position.clone());
-                (at(a), x.identity).cmp(&(at(b), y.identity)).then_with(|| place(x).cmp(&place(y)))
-            }
-        })
-    });
-    let streamed = rows.iter().filter(|&&row| of_stream(row)).count();
-    let order = match streamed {
-        0 if !rows.is_empty() => Order::EventTime,
-        n if n == rows.len() => Order::Stream,
-        _ => Order::HistoryThenStream,
-    };
-    (rows, order)
-}
-
-/// Replays events through the windows, with every entity's state in memory.
-#[derive(Debug)]
-pub struct Replay<'e> {
-    engine: &'e Engine,
-    states: HashMap<Box<str>, EntityState>,
-}
-
-/// What became of the rows of a batch that was replayed.
-#[derive(Clone, Debug, Default)]
-pub struct Replayed {
-    /// The rows whose identity had been applied before: each counts as already applied, and has no features.
-    pub repeats: Vec<usize>,
-    /// Which rows came too late for at least one window.
-    pub late: Vec<bool>,
-}
-
-impl<'e> Replay<'e> {
-    /// No entity has a past.
-    pub fn new(engine: &'e Engine) -> Self {
-        Replay { engine, states: HashMap::new() }
-    }
-
-    /// Takes the rows of `batch`, in its order, into the states, and fills its window columns.
-    pub fn apply(&mut self, batch: &mut Batch) -> Replayed {
-        let mut replayed = Replayed { repeats: Vec::new(), late: vec![false; batch.len()] };
-        let mut values = Vec::with_capacity(batch.len());
-        for (row, meta) in batch.rows.iter().enumerate() {
-            let entity = self.engine.entity(batch, row);
-            let state = match self.states.get_mut(&*entity) {
-                Some(state) => state,
-                None => self.states.entry(entity.into()).or_default(),
-            };
-            match self.engine.windows.apply(state, &batch.columns, row, meta.identity) {
-                Applied::New { values: new, late, .. } => {
-                    values.push(Some(new));
-                    replayed.late[row] = late;
-                }
-                Applied::Repeat => {
-                    values.push(None);
-                    replayed.repeats.push(row);
-                }
-            }
-        }
-        self.engine.windows.fill(&mut batch.columns, &values);
-        replayed
-    }
-
-    /// The state of every entity that had an event.
-    pub fn into_states(self) -> HashMap<Box<str>, EntityState> {
-        self.states
-    }
 }
 
 #[cfg(test)]

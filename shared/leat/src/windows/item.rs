@@ -46,10 +46,21 @@ pub struct OutboxRow {
     pub bytes: Vec<u8>,
 }
 
+/// The mark of a shard among those of an entity.
+fn mark<'m>(marks: &'m [Mark], source: &str, shard: &str) -> Option<&'m Mark> {
+    marks.iter().find(|m| &*m.source == source && &*m.shard == shard)
+}
+
+/// True if the event at `coordinates` was applied to the entity whose marks these are.
+pub fn is_applied(marks: &[Mark], coordinates: &Coordinates) -> bool {
+    mark(marks, &coordinates.source, &coordinates.shard)
+        .is_some_and(|mark| coordinates.position <= mark.position)
+}
+
 impl Item {
     /// The mark of a shard.
     pub fn mark(&self, source: &str, shard: &str) -> Option<&Mark> {
-        self.marks.iter().find(|m| &*m.source == source && &*m.shard == shard)
+        mark(&self.marks, source, shard)
     }
 
     /// Moves the mark of the shard of `coordinates` there.
@@ -69,8 +80,7 @@ impl Item {
 
     /// True if the event at `coordinates` was applied.
     pub fn is_applied(&self, coordinates: &Coordinates) -> bool {
-        self.mark(&coordinates.source, &coordinates.shard)
-            .is_some_and(|m| coordinates.position <= m.position)
+        is_applied(&self.marks, coordinates)
     }
 
     /// The item's bytes. Equal items have equal bytes.

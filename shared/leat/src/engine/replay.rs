@@ -1,0 +1,251 @@
+//! Replays of data that lies in files: their order, the windows of all entities in memory, and how far each goes.
+
+use std::collections::HashMap;
+
+use super::Engine;
+use crate::decode::Batch;
+use crate::recipe::Role;
+use crate::record::{Coordinates, Row};
+use crate::windows::item::{Mark, is_applied};
+use crate::windows::{Applied, EntityState};
+
+/// In which order a replay goes, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// That of the stream: sequence, sub-sequence, line. The answer equals the stream's.
+    Stream,
+    /// By event time, then identity: rows without coordinates of a stream. Deterministic, not the stream's.
+    EventTime,
+    /// Rows without coordinates by event time first, then the stream's: a history that seeded the windows before it.
+    HistoryThenStream,
+}
+
+/// The order in which `batch` is replayed. Sequence numbers rise from a parent shard to its children, so their order is
+/// that of the lineage.
+pub fn order(engine: &Engine, batch: &Batch) -> (Vec<usize>, Order) {
+    let mut rows: Vec<usize> = (0..batch.len()).collect();
+    let time = engine.recipe.schema.role(Role::EventTime).map(|slot| &batch.columns[slot]);
+    let of_stream = |row: usize| !batch.rows[row].coordinates.shard.is_empty();
+    rows.sort_by(|&a, &b| {
+        let (x, y) = (&batch.rows[a], &batch.rows[b]);
+        of_stream(a).cmp(&of_stream(b)).then_with(|| {
+            if of_stream(a) {
+                (&x.coordinates.position, &x.coordinates.shard)
+                    .cmp(&(&y.coordinates.position, &y.coordinates.shard))
+            } else {
+                let at = |row| time.and_then(|column| column.timestamp(row));
+                let place =
+                    |row: &Row| (row.coordinates.source.clone(), row.coordinates.position.clone());
+                (at(a), x.identity).cmp(&(at(b), y.identity)).then_with(|| place(x).cmp(&place(y)))
+            }
+        })
+    });
+    let streamed = rows.iter().filter(|&&row| of_stream(row)).count();
+    let order = match streamed {
+        0 if !rows.is_empty() => Order::EventTime,
+        n if n == rows.len() => Order::Stream,
+        _ => Order::HistoryThenStream,
+    };
+    (rows, order)
+}
+
+/// By entity, how far the stream's function has applied its events: the marks of its live item.
+pub type Marks = HashMap<Box<str>, Vec<Mark>>;
+
+/// Replays events through the windows, with every entity's state in memory.
+#[derive(Debug)]
+pub struct Replay<'e> {
+    engine: &'e Engine,
+    states: HashMap<Box<str>, EntityState>,
+    until: Option<Marks>,
+}
+
+/// What became of the rows of a batch that was replayed.
+#[derive(Clone, Debug, Default)]
+pub struct Replayed {
+    /// The rows whose identity had been applied before: each counts as already applied, and has no features.
+    pub repeats: Vec<usize>,
+    /// The rows beyond their entity's marks: the stream will bring them. They were not applied and have no features.
+    pub beyond: Vec<usize>,
+    /// Which rows came too late for at least one window.
+    pub late: Vec<bool>,
+}
+
+impl<'e> Replay<'e> {
+    /// No entity has a past.
+    pub fn new(engine: &'e Engine) -> Self {
+        Replay { engine, states: HashMap::new(), until: None }
+    }
+
+    /// For a hand-over: each entity goes as far as its own marks and no further, so that what the stream applied is in
+    /// its state and what it was handed back, or will still bring, is not. Nothing of the stream is applied to an
+    /// entity without marks; rows without coordinates of a stream, a history, always are.
+    pub fn up_to(engine: &'e Engine, marks: Marks) -> Self {
+        Replay { engine, states: HashMap::new(), until: Some(marks) }
+    }
+
+    /// Takes the rows of `batch`, in its order, into the states, and fills its window columns.
+    pub fn apply(&mut self, batch: &mut Batch) -> Replayed {
+        let mut replayed = Replayed { late: vec![false; batch.len()], ..Replayed::default() };
+        let mut values = Vec::with_capacity(batch.len());
+        for (row, meta) in batch.rows.iter().enumerate() {
+            let entity = self.engine.entity(batch, row);
+            if !self.reaches(&entity, &meta.coordinates) {
+                values.push(None);
+                replayed.beyond.push(row);
+                continue;
+            }
+            let state = match self.states.get_mut(&*entity) {
+                Some(state) => state,
+                None => self.states.entry(entity.into()).or_default(),
+            };
+            match self.engine.windows.apply(state, &batch.columns, row, meta.identity) {
+                Applied::New { values: new, late, .. } => {
+                    values.push(Some(new));
+                    replayed.late[row] = late;
+                }
+                Applied::Repeat => {
+                    values.push(None);
+                    replayed.repeats.push(row);
+                }
+            }
+        }
+        self.engine.windows.fill(&mut batch.columns, &values);
+        replayed
+    }
+
+    /// True if the event at `coordinates` is to be applied to `entity`.
+    fn reaches(&self, entity: &str, coordinates: &Coordinates) -> bool {
+        let Some(marks) = self.until.as_ref().filter(|_| !coordinates.shard.is_empty()) else {
+            return true;
+        };
+        marks.get(entity).is_some_and(|marks| is_applied(marks, coordinates))
+    }
+
+    /// The state of every entity that had an event.
+    pub fn into_states(self) -> HashMap<Box<str>, EntityState> {
+        self.states
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Source, read};
+    use super::*;
+    use crate::decode::RawRecord;
+    use crate::record::{Position, Sequence};
+    use crate::windows::item::Item;
+
+    const RECIPE: &str = "{leat: 1, name: r, schema: {fields: [
+        {name: id, type: string, role: id}, {name: who, type: string, role: entity},
+        {name: at, type: timestamp, role: event_time}]}, windows: [{count: '*', over: 1h}]}";
+
+    fn engine() -> Engine {
+        let recipe = read(Source { file: "r.yaml", text: RECIPE }).unwrap();
+        Engine::new(recipe, None, None).unwrap()
+    }
+
+    /// Where the event `n` lies; in a file if there is no shard.
+    fn place(shard: &str, n: u64) -> Coordinates {
+        Coordinates {
+            source: "events".into(),
+            shard: shard.into(),
+            position: Position { sequence: Sequence::new(&n.to_string()), sub: 0, line: 0 },
+            arrival: None,
+        }
+    }
+
+    /// The events `(entity, shard, sequence)`, in the order of a replay.
+    fn batch(engine: &Engine, events: &[(&str, &str, u64)]) -> Batch {
+        let lines: Vec<String> = events
+            .iter()
+            .map(|(who, shard, n)| {
+                format!("{{\"id\":\"{who}{shard}{n}\",\"who\":\"{who}\",\"at\":{n}}}")
+            })
+            .collect();
+        let records: Vec<RawRecord<'_>> = events
+            .iter()
+            .zip(&lines)
+            .map(|((_, shard, n), line)| RawRecord {
+                coordinates: place(shard, *n),
+                data: line.as_bytes(),
+                landed: false,
+            })
+            .collect();
+        let batch = engine.intake(&records).unwrap().batch;
+        assert_eq!(batch.len(), events.len());
+        batch.gather(&order(engine, &batch).0)
+    }
+
+    /// Marks as the stream's function leaves them: `(entity, shard, sequence)`.
+    fn marks(at: &[(&str, &str, u64)]) -> Marks {
+        let mut items = HashMap::<Box<str>, Item>::new();
+        for (who, shard, n) in at {
+            items.entry((*who).into()).or_default().set_mark(&place(shard, *n));
+        }
+        items.into_iter().map(|(who, item)| (who, item.marks)).collect()
+    }
+
+    /// What `count_1h` is for each row; `-` of a row that was not applied.
+    fn counts(engine: &Engine, marks: Option<Marks>, mut batch: Batch) -> (String, Replayed) {
+        let replay = |marks| Replay::up_to(engine, marks);
+        let replayed = marks.map_or_else(|| Replay::new(engine), replay).apply(&mut batch);
+        let slot = engine.plan().slot("count_1h").unwrap();
+        let count = |row| batch.columns[slot].number(row).map_or("-".into(), |n| n.to_string());
+        ((0..batch.len()).map(count).collect(), replayed)
+    }
+
+    #[test]
+    fn what_was_handed_back_at_the_switch_is_left_to_the_stream() {
+        let engine = engine();
+        // In one shard A10 was handed back while B15 was applied; A9 and B8 had been before.
+        let events = [("a", "s", 9), ("b", "s", 8), ("a", "s", 10), ("b", "s", 15), ("a", "s", 16)];
+        let at = marks(&[("a", "s", 9), ("b", "s", 15)]);
+        let (found, replayed) = counts(&engine, Some(at.clone()), batch(&engine, &events));
+        assert_eq!(found, "11-2-"); // B8, A9, A10, B15, A16
+        assert_eq!((replayed.beyond, replayed.repeats.len()), (vec![2, 4], 0));
+        // Then the stream brings A10 and A16 to the states that were loaded: as if there had been no switch.
+        let mut replay = Replay::up_to(&engine, at);
+        replay.apply(&mut batch(&engine, &events));
+        let mut loaded = Replay { until: None, ..replay };
+        loaded.apply(&mut batch(&engine, &[("a", "s", 10), ("a", "s", 16)]));
+        let mut never = Replay::new(&engine);
+        never.apply(&mut batch(&engine, &events));
+        let bytes = |replay: Replay<'_>| -> std::collections::BTreeMap<Box<str>, Vec<u8>> {
+            let states = replay.into_states().into_iter();
+            states.map(|(who, state)| (who, state.encode())).collect()
+        };
+        assert_eq!(bytes(loaded), bytes(never));
+    }
+
+    #[test]
+    fn marks_are_of_an_entity_and_a_shard() {
+        let engine = engine();
+        let events = [
+            ("a", "s", 1),
+            ("a", "t", 2),
+            ("a", "s", 3),
+            ("b", "s", 4),
+            ("c", "s", 5),
+            ("a", "t", 6),
+        ];
+        for (at, expected) in [
+            (&[("a", "s", 3)][..], "1-2---"), // nothing of another shard, or of an entity without marks
+            (&[("a", "s", 1), ("a", "t", 6)], "12---3"),
+            (&[("b", "s", 99)], "---1--"),
+            (&[], "------"),
+        ] {
+            let found = counts(&engine, Some(marks(at)), batch(&engine, &events)).0;
+            assert_eq!(found, expected, "{at:?}");
+        }
+        assert_eq!(counts(&engine, None, batch(&engine, &events)).0, "123114");
+    }
+
+    #[test]
+    fn a_history_from_files_is_always_applied() {
+        let engine = engine();
+        let events = [("a", "", 1), ("b", "", 2), ("a", "s", 3), ("b", "s", 4)];
+        let found = counts(&engine, Some(marks(&[("a", "s", 3)])), batch(&engine, &events)).0;
+        assert_eq!(found, "112-");
+    }
+}
