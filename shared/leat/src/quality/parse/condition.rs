@@ -192,7 +192,8 @@ impl<'a> Parser<'a> {
         };
         // A duration of more than 10^12 minutes lies outside of any calendar; a size is a 64-bit number.
         let Some(whole) = amount.parse::<u64>().ok().filter(|n| *n <= 1_000_000_000_000) else {
-            let message = format!("`{}` is no whole number up to 10^12", super::cut(amount));
+            let message =
+                format!("`{}` is no whole number up to 10^12", super::tokens::cut(amount));
             return Err(self.error(place, message, None));
         };
         match operand(whole) {
@@ -256,7 +257,7 @@ impl<'a> Parser<'a> {
                 Ok(Number::Group(Box::new(inner)))
             }),
             Word::Name(name) if name.starts_with(|c: char| c.is_ascii_digit() || c == '.') => {
-                let message = format!("`{}` is no number of DQDL", super::cut(name));
+                let message = format!("`{}` is no number of DQDL", super::tokens::cut(name));
                 let hint = "digits, perhaps with a point and digits; a blank before a unit";
                 Err(self.error(self.place(), message, Some(hint.into())))
             }
@@ -388,7 +389,7 @@ fn date_of(operand: &Operand) -> Result<Date, String> {
         Operand::Text(text) => Err(format!(
             "\"{}\" is no date (\"yyyy-MM-dd\") and no time of day (\"HH:mm\", \"h:mm AM\"); a number stands \
              without quotes",
-            super::cut(text)
+            super::tokens::cut(text)
         )),
         other => Err(mixed(other, "a date (\"yyyy-MM-dd\", \"HH:mm\", `now()`)")),
     }
@@ -406,7 +407,7 @@ fn size_of(operand: &Operand) -> Result<Size, String> {
         Operand::Size(size) => Ok(*size),
         Operand::Number(Number::Literal(digits)) => match digits.parse() {
             Ok(amount) => Ok(Size { amount, unit: SizeUnit::B }),
-            Err(_) => Err(format!("`{}` is no whole number of bytes", super::cut(digits))),
+            Err(_) => Err(format!("`{}` is no whole number of bytes", super::tokens::cut(digits))),
         },
         other => Err(mixed(other, "a size, such as `10 MB`")),
     }

@@ -294,7 +294,7 @@ impl<'a> Parser<'a> {
             self.tag(&mut tail)?;
         }
         if self.is_name(0, &["where", "labels"]) {
-            let message = format!("{} stands too late", super::found(self.word()));
+            let message = format!("{} stands too late", super::tokens::found(self.word()));
             let hint = "a rule's parts stand in this order: condition, where, labels, with";
             return Err(self.error(self.place(), message, Some(hint.into())));
         }
@@ -338,7 +338,7 @@ impl<'a> Parser<'a> {
         };
         self.advance();
         if name == "timeZone" && jiff::tz::TimeZone::get(&value).is_err() {
-            let message = format!("no time zone is named `{}`", super::cut(&value));
+            let message = format!("no time zone is named `{}`", super::tokens::cut(&value));
             self.error(value_place, message, Some("such as \"America/New_York\"".into()));
         }
         tail.tags.push((name.to_owned(), value));
