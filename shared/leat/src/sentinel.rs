@@ -192,6 +192,6 @@ mod tests {
              {{name: at, type: timestamp, role: event_time}}]}}}}"
         );
         let errors = crate::recipe::read("r.yaml", &text, &[]).unwrap_err();
-        assert!(errors[0].message.contains("not _ first"), "{errors:?}");
+        assert!(errors[0].to_string().contains("begin with _ are Leat's own"), "{errors:?}");
     }
 }

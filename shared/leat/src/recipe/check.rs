@@ -217,7 +217,8 @@ fn derives(recipe: &Recipe, places: &Places, columns: &mut Columns, report: &mut
     for ((derive, place), program) in recipe.derive.iter().zip(&places.derive).zip(programs) {
         if !(form.fits)(&derive.name) {
             let message = format!("`{}` is no name of a column", super::yaml::short(&derive.name));
-            report.error(*place, message, Some(form.expected.to_owned()));
+            let hint = (form.why)(&derive.name).unwrap_or(form.expected);
+            report.error(*place, message, Some(hint.to_owned()));
         }
         let kind =
             program.map(|program| program.kind()).filter(|_| !places.untyped && !places.nameless);

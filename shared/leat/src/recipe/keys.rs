@@ -59,6 +59,8 @@ pub(super) struct Form {
     pub expected: &'static str,
     /// As a regular expression of JSON Schema.
     pub pattern: &'static str,
+    /// Why a text does not fit, where that does not go without saying.
+    pub why: fn(&str) -> Option<&'static str>,
     pub fits: fn(&str) -> bool,
 }
 
@@ -68,6 +70,7 @@ const MAX_NAME: usize = 100;
 pub(super) static RECIPE_NAME: Form = Form {
     expected: "at most 40 lower-case letters, digits and dashes, a letter first",
     pattern: "^[a-z][a-z0-9-]{0,39}$",
+    why: |_| None,
     fits: |text| {
         text.len() <= 40
             && text.starts_with(|c: char| c.is_ascii_lowercase())
@@ -75,10 +78,14 @@ pub(super) static RECIPE_NAME: Form = Form {
     },
 };
 
+/// What is said of a name that begins with `_`.
+const OWN: &str = "names that begin with _ are Leat's own: _leat, _source, _line and others";
+
 /// `_` leads our own columns in the lake, `*` stands for any in `output`, and quotes quote.
 pub(super) static COLUMN: Form = Form {
     expected: "1 to 100 characters, not _ first, without * ` \" and control characters",
     pattern: "^[^_*`\"\\x00-\\x1f\\x7f][^*`\"\\x00-\\x1f\\x7f]{0,99}$",
+    why: |text| text.starts_with('_').then_some(OWN),
     fits: |text| {
         !text.is_empty()
             && text.chars().count() <= MAX_NAME
@@ -91,12 +98,14 @@ pub(super) static COLUMN: Form = Form {
 pub(super) static REFERENCE: Form = Form {
     expected: "the name of a column",
     pattern: "^.{1,200}$",
+    why: |_| None,
     fits: |text| !text.is_empty() && text.chars().count() <= 2 * MAX_NAME,
 };
 
 pub(super) static FILE: Form = Form {
     expected: "the name of a file beside the recipe: letters, digits, dots, dashes and underscores, no dot first",
     pattern: "^[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}$",
+    why: |_| None,
     fits: |text| {
         (1..=100).contains(&text.len())
             && !text.starts_with('.')

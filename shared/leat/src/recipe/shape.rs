@@ -279,7 +279,10 @@ fn scalar<'n>(meaning: Meaning<'n>, kind: &Kind) -> Result<Value<'n>, Option<Str
             true => Ok(Value::Text(text)),
             false => Err(did_you_mean(nearest(text, words.iter().copied()))),
         },
-        (Kind::Text(form), Meaning::Text(text)) if (form.fits)(text) => Ok(Value::Text(text)),
+        (Kind::Text(form), Meaning::Text(text)) => match (form.fits)(text) {
+            true => Ok(Value::Text(text)),
+            false => Err((form.why)(text).map(str::to_owned)),
+        },
         (Kind::Text(_), Meaning::Long(_) | Meaning::Double(_) | Meaning::Bool(_)) => {
             Err(Some("put it in quotes if it is a text".into()))
         }

@@ -33,6 +33,13 @@ fn derived_columns() {
         ),
         (
             "twice: ratio",
+            "_twice: ratio",
+            &[
+                "18:3: `_twice` is no name of a column (names that begin with _ are Leat's own: _leat, _source, _line and others)",
+            ],
+        ),
+        (
+            "twice: ratio",
             "'a*': ratio",
             &[
                 "18:3: `a*` is no name of a column (1 to 100 characters, not _ first, without * ` \" and control characters)",

@@ -126,7 +126,7 @@ fn keys_and_fields() {
             "{name: age, type: long}",
             "{name: _age, type: long}",
             &[
-                "10:14: `name` takes 1 to 100 characters, not _ first, without * ` \" and control characters; this is the text `_age`",
+                "10:14: `name` takes 1 to 100 characters, not _ first, without * ` \" and control characters; this is the text `_age` (names that begin with _ are Leat's own: _leat, _source, _line and others)",
             ],
         ),
         (
