@@ -30,8 +30,8 @@ pub fn order(engine: &Engine, batch: &Batch) -> (Vec<usize>, Order) {
         let (x, y) = (&batch.rows[a], &batch.rows[b]);
         of_stream(a).cmp(&of_stream(b)).then_with(|| {
             if of_stream(a) {
-                (&x.coordinates.position, &x.coordinates.shard)
-                    .cmp(&(&y.coordinates.position, &y.coordinates.shard))
+                let (x, y) = (&x.coordinates, &y.coordinates);
+                (&x.position, &x.shard, &x.source).cmp(&(&y.position, &y.shard, &y.source))
             } else {
                 let at = |row| time.and_then(|column| column.timestamp(row));
                 let place =
@@ -63,7 +63,8 @@ pub struct Replay<'e> {
 /// What became of the rows of a batch that was replayed.
 #[derive(Clone, Debug, Default)]
 pub struct Replayed {
-    /// The rows whose identity had been applied before: each counts as already applied, and has no features.
+    /// The rows whose identity, or whose place in the stream, had been applied before: each counts as already applied,
+    /// and has no features.
     pub repeats: Vec<usize>,
     /// The rows beyond their entity's marks: the stream will bring them. They were not applied and have no features.
     pub beyond: Vec<usize>,
@@ -93,6 +94,12 @@ impl<'e> Replay<'e> {
             if !self.reaches(&entity, &meta.coordinates) {
                 values.push(None);
                 replayed.beyond.push(row);
+                continue;
+            }
+            let before = row.checked_sub(1).map(|before| &batch.rows[before].coordinates);
+            if before.is_some_and(|before| same_place(before, &meta.coordinates)) {
+                values.push(None);
+                replayed.repeats.push(row);
                 continue;
             }
             let state = match self.states.get_mut(&*entity) {
@@ -126,6 +133,11 @@ impl<'e> Replay<'e> {
     pub fn into_states(self) -> HashMap<Box<str>, EntityState> {
         self.states
     }
+}
+
+/// True if both are the same event of a stream: it landed twice. A replay's order brings them together.
+fn same_place(a: &Coordinates, b: &Coordinates) -> bool {
+    !a.shard.is_empty() && (&a.position, &a.shard, &a.source) == (&b.position, &b.shard, &b.source)
 }
 
 #[cfg(test)]
@@ -239,6 +251,16 @@ mod tests {
             assert_eq!(found, expected, "{at:?}");
         }
         assert_eq!(counts(&engine, None, batch(&engine, &events)).0, "123114");
+    }
+
+    #[test]
+    fn what_landed_twice_counts_once() {
+        let engine = engine(); // without `dedupe`: an id may come again, a place may not
+        let events = [("a", "s", 1), ("a", "s", 2), ("a", "s", 1), ("a", "t", 1), ("a", "s", 1)];
+        let (found, replayed) = counts(&engine, None, batch(&engine, &events));
+        assert_eq!((found.as_str(), replayed.repeats), ("1--23", vec![1, 2])); // s1 three times, t1, s2
+        let events = [("a", "", 1), ("a", "", 1)]; // in files, where a place says nothing
+        assert_eq!(counts(&engine, None, batch(&engine, &events)).0, "12");
     }
 
     #[test]
