@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from leat_local import stack, workflows
+from leat_local.demo.executions import Follower
 
 WORDS = {"DataQuality.Failed", "Input.Invalid", "Recipe.Invalid", "Config.Invalid"}
 RECIPE = "cards"
@@ -38,7 +39,8 @@ while True:
     if found.get("die"):
         os._exit(1)
     if "error" in found:
-        post(api + number + "/error", {{"errorType": found["error"], "errorMessage": found["cause"]}})
+        cause = found["cause"] if isinstance(found["cause"], dict) else {{"errorMessage": found["cause"]}}
+        post(api + number + "/error", {{"errorType": found["error"], **cause}})
     else:
         post(api + number + "/response", found["answer"])
 """
@@ -160,7 +162,8 @@ class World:
             errors, always = self.faults.get(what, ([], False))
             if errors:
                 error = errors[0] if always and len(errors) == 1 else errors.pop(0)
-                return {"die": True} if error == "die" else {"error": error, "cause": f"{what}: {error}"}
+                error, cause = error if isinstance(error, tuple) else (error, f"{what}: {error}")
+                return {"die": True} if error == "die" else {"error": error, "cause": cause}
             return getattr(self, "_" + name.replace("-", "_"))(event)
 
     def _quality_gate(self, event):
@@ -204,13 +207,6 @@ class World:
         if "Enabled" in event:
             self.mapping = "Enabled" if event["Enabled"] else "Disabled"
         return {"answer": {"State": self.mapping}}
-
-    def _s3(self, event):
-        if event["api"] == "putObject":
-            self.put(event["Bucket"], event["Key"], event["Body"])
-            return {"answer": {}}
-        found = self.get(event["Bucket"], event["Key"])
-        return {"answer": {"Body": found}} if found else {"error": "S3.NoSuchKeyException", "cause": "no such key"}
 
     def _sagemaker(self, event):
         api, missing = event["api"], {"error": "SageMaker.SageMakerException", "cause": "Could not find it"}
@@ -297,7 +293,7 @@ class Machines:
             TableName=self.table, BillingMode="PAY_PER_REQUEST",
             AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}], KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
         )  # fmt: skip
-        self.functions = {n: stand_in(aws, NAME=n, WORLD=world.url) for n in (*WORKERS.values(), "sagemaker", "mapping", "s3")}
+        self.functions = {n: stand_in(aws, NAME=n, WORLD=world.url) for n in (*WORKERS.values(), "sagemaker", "mapping")}
         self.given = {
             "Recipe": RECIPE, "Stage": "test", "LakeBucket": self.lake, "ServingTable": self.table, "LakeKey": "key", "Mapping": "mapping-1",
             "XgboostImage": "xgboost", "LeatImage": "leat", "TrainingRole": "t", "ProcessingRole": "p", "ModelRole": "m",
@@ -313,7 +309,7 @@ class Machines:
         for _, state, _ in workflows.walk(machine["States"]):
             service, _, api = state.get("Resource", "").replace("arn:aws:states:::", "").replace("aws-sdk:", "").removesuffix(".sync").partition(":")
             stand_in = "mapping" if "EventSourceMapping" in api else service
-            if stand_in in ("mapping", "sagemaker", "s3"):
+            if stand_in in ("mapping", "sagemaker"):
                 state["Resource"] = self.functions[stand_in]
                 state["Parameters"] = {**state["Parameters"], "api": api}
         role = "arn:aws:iam::000000000000:role/test"
@@ -361,19 +357,12 @@ def machines(tmp_path_factory, world):
         local = stack.up(home, owned=True, auth=False)
     machines = Machines(Aws(local.endpoint), world)
 
-    def put(bucket, key, body):
-        machines.aws.s3.put_object(Bucket=bucket, Key=key, Body=json.dumps(body).encode())
-
-    def get(bucket, key):
-        found = machines.aws.keys(bucket, key)
-        return machines.aws.read(bucket, key).decode() if key in found else None
-
     def evaluated(event):
         body = {"better": world.better, "why": "candidate: AUC 0.7000; what serves: AUC 0.9000", "pair": uuid.uuid4().hex[:8]}
         key = event["ProcessingOutputConfig"]["Outputs"][0]["S3Output"]["S3Uri"].split("/", 3)[3] + "evaluation.json"
-        put(machines.lake, key, body)
+        machines.aws.s3.put_object(Bucket=machines.lake, Key=key, Body=json.dumps(body).encode())
 
-    world.evaluated, world.put, world.get = evaluated, put, get
+    world.evaluated = evaluated
     yield machines
     stack.down(home)
 
@@ -523,6 +512,21 @@ def test_a_failed_job_is_named(machines, until):
     done = machines.run(until, machines.train)
     assert why(done) == ("FAILED", "States.TaskFailed") and "createTrainingJob" in done["cause"]
     assert settled(machines)
+
+
+@pytest.mark.parametrize(
+    ("description", "error", "cause"),
+    [
+        ({"ExitMessage": "Input.Invalid: no row with the label 1"}, "Input.Invalid", "no row with the label 1"),
+        ({"FailureReason": "AlgorithmError: out of memory"}, "States.TaskFailed", "AlgorithmError: out of memory"),
+        ({"ProcessingJobStatus": "Failed"}, "States.TaskFailed", "ProcessingJobStatus"),
+    ],
+)
+def test_a_failed_evaluation_says_why(machines, until, description, error, cause):
+    machines.world.fail("createProcessingJob", ("States.TaskFailed", description))
+    done = machines.run(until, machines.train)
+    assert why(done) == ("FAILED", error) and cause in done["cause"], done
+    assert settled(machines) and machines.serving() is None
 
 
 def test_a_busy_training_service_gets_another_name(machines, until):
@@ -705,6 +709,25 @@ def test_after_a_stop_in_the_middle_the_stream_goes_on(machines, until):
     assert json.loads(done["output"])["resumed"] is True, done
     assert machines.world.seen("hand-over abandon")[0]["from"] == machines.pair(1)
     assert machines.world.mapping == "Enabled" and machines.serving() == machines.pair(1)
+
+
+def test_executions_are_shown_as_they_go(machines):
+    said = []
+    follower = Follower(machines.aws.stepfunctions, {"train": machines.train, "promote": machines.promote})
+    # Those of the tests before are none of its business.
+    for machine, arn in follower.machines.items():
+        for old in machines.aws.stepfunctions.list_executions(stateMachineArn=arn)["executions"]:
+            follower.known(machine, old["executionArn"]).status = "SUCCEEDED"
+    done = follower.run("train", uuid.uuid4().hex, {}, said.append, 60)
+    assert done.status == "SUCCEEDED" and done.output["promotion"]["promoted"] is True
+    said = [line.split() for line in said]
+    assert said.index(["train", "Promote"]) < said.index(["promote", "Lease"]) < said.index(["promote", "SUCCEEDED"])
+    assert said.count(["train", "Fit"]) == 1, "a loop is told once"
+    machines.world.better = False
+    worse = follower.run("train", uuid.uuid4().hex, {}, lambda _: None, 60)
+    assert worse.error == "Model.Worse" and "0.9000" in worse.verdict()
+    rows = follower.tables()
+    assert any(row.startswith("promote ") and row.endswith("SUCCEEDED") for row in rows)
 
 
 def test_a_history_as_a_table(machines, until):
