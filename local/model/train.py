@@ -27,7 +27,9 @@ NUMBERS = (
     "lambda alpha base_score scale_pos_weight sketch_eps tweedie_variance_power huber_slope"
 ).split()
 WHOLE = "max_depth max_leaves max_bin num_class num_parallel_tree seed nthread verbosity".split()
-WORDS = "booster objective tree_method grow_policy interaction_constraints monotone_constraints".split()
+WORDS = (
+    "booster objective tree_method grow_policy interaction_constraints monotone_constraints".split()
+)
 OURS = ("num_round", "early_stopping_rounds", "eval_metric", "csv_weights")
 DEFAULTS = {  # those of a run by hand; a job says all it wants
     "objective": "binary:logistic",
@@ -103,7 +105,9 @@ def job(base: Path) -> tuple[dict[str, str], dict[str, str]]:
     for name, channel in channels.items():
         kind = (channel.get("ContentType") or "").split(";")[0].strip()
         if kind not in ("text/csv", "csv"):  # the algorithm takes what has no type for libsvm
-            raise Wrong(f"channel {name}: ContentType is {kind or 'not given'}, and must be text/csv")
+            raise Wrong(
+                f"channel {name}: ContentType is {kind or 'not given'}, and must be text/csv"
+            )
     if "train" not in channels:
         raise Wrong("the algorithm needs a channel `train`")
     folders = {name: str(base / "input" / "data" / name) for name in channels}
@@ -115,7 +119,9 @@ def train(base: Path, arguments: list[str]) -> None:
     hyperparameters, channels = job(base)
     options = argparse.ArgumentParser(prog="train.py", allow_abbrev=False)
     options.add_argument("command", nargs="?", choices=["train"], help="what a container is told")
-    options.add_argument("--train", default=os.environ.get("SM_CHANNEL_TRAIN", channels.get("train")))
+    options.add_argument(
+        "--train", default=os.environ.get("SM_CHANNEL_TRAIN", channels.get("train"))
+    )
     own = os.environ.get("SM_CHANNEL_VALIDATION", channels.get("validation"))
     options.add_argument("--validation", default=own)
     options.add_argument("--model-dir", default=os.environ.get("SM_MODEL_DIR", str(base / "model")))

@@ -45,7 +45,11 @@ class Group:
         found = self.runtime.get_record(
             FeatureGroupName=self.name, RecordIdentifierValueAsString=customer, **more
         )
-        return {f["FeatureName"]: f["ValueAsString"] for f in found["Record"]} if "Record" in found else None
+        return (
+            {f["FeatureName"]: f["ValueAsString"] for f in found["Record"]}
+            if "Record" in found
+            else None
+        )
 
     def offline(self) -> list[dict]:
         place = self.aws.sagemaker.describe_feature_group(FeatureGroupName=self.name)
@@ -65,7 +69,12 @@ def group(aws):
 def test_an_older_record_does_not_replace_the_online_one(group, until):
     group.put("c1", "2026-01-01T10:00:00Z", amount="1.5", count="2")
     group.put("c1", "2026-01-01T09:00:00Z", amount="9", count="9")
-    assert group.get("c1") == {"customer": "c1", "at": "2026-01-01T10:00:00Z", "amount": "1.5", "count": "2"}
+    assert group.get("c1") == {
+        "customer": "c1",
+        "at": "2026-01-01T10:00:00Z",
+        "amount": "1.5",
+        "count": "2",
+    }
     group.put("c1", "2026-01-01T10:00:00.001Z", amount="3")  # the whole record is replaced
     assert group.get("c1") == {"customer": "c1", "at": "2026-01-01T10:00:00.001Z", "amount": "3"}
     rows = until(lambda: len(found := group.offline()) == 3 and found)
@@ -83,7 +92,9 @@ def test_the_offline_store_is_parquet_by_hour_of_the_event(group, until, aws):
     assert group.get("c1") is None
     keys = until(lambda: len(found := aws.keys(group.bucket, "offline/")) == 2 and found)
     for key, hour in zip(keys, ("10", "11"), strict=True):
-        assert key.startswith(f"offline/000000000000/sagemaker/us-east-1/offline-store/{group.name}-")
+        assert key.startswith(
+            f"offline/000000000000/sagemaker/us-east-1/offline-store/{group.name}-"
+        )
         assert f"/data/year=2026/month=01/day=02/hour={hour}/" in key and key.endswith(".parquet")
 
 
@@ -115,7 +126,9 @@ def test_a_value_that_is_none_of_its_type(group, features, words):
     assert group.get("c1") is None
 
 
-@pytest.mark.parametrize("at", ["2026-01-01", "2026-01-01T10:00:00", "2026-13-01T10:00:00Z", "1767261600", ""])
+@pytest.mark.parametrize(
+    "at", ["2026-01-01", "2026-01-01T10:00:00", "2026-13-01T10:00:00Z", "1767261600", ""]
+)
 def test_an_event_time_that_is_none(group, at):
     with pytest.raises(ClientError, match="ValidationError"):
         group.put("c1", at)
@@ -157,7 +170,9 @@ def test_a_batch_is_read_and_written_one_by_one(group):
         "Record": [*record, {"FeatureName": "at", "ValueAsString": "2026-01-01T10:00:00Z"}],
     }
     answer = group.runtime.batch_write_record(Entries=[good, {**good, "Record": record}])
-    assert [e["ErrorCode"] for e in answer["Errors"]] == ["ValidationError"] and not answer["UnprocessedEntries"]
+    assert [e["ErrorCode"] for e in answer["Errors"]] == ["ValidationError"] and not answer[
+        "UnprocessedEntries"
+    ]
     found = group.runtime.batch_get_record(
         Identifiers=[
             {"FeatureGroupName": group.name, "RecordIdentifiersValueAsString": ["c1", "c2"]},
@@ -182,9 +197,14 @@ def test_a_name_is_taken_once_and_wrong_definitions_are_refused(aws, group):
     with pytest.raises(ClientError) as why:
         aws.sagemaker.create_feature_group(**given)
     assert why.value.response["Error"]["Code"] == "ResourceInUse"
-    for change in ({"EventTimeFeatureName": "when"}, {"OnlineStoreConfig": {"EnableOnlineStore": False}}):
+    for change in (
+        {"EventTimeFeatureName": "when"},
+        {"OnlineStoreConfig": {"EnableOnlineStore": False}},
+    ):
         with pytest.raises(ClientError, match="ValidationException"):
-            aws.sagemaker.create_feature_group(**given | {"FeatureGroupName": "test-other"} | change)
+            aws.sagemaker.create_feature_group(
+                **given | {"FeatureGroupName": "test-other"} | change
+            )
 
 
 def test_cloudformation_makes_a_group(aws, until):
@@ -210,7 +230,9 @@ Outputs:
 
     def made():
         stack = aws.cloudformation.describe_stacks(StackName=name)["Stacks"][0]
-        assert "ROLLBACK" not in stack["StackStatus"] and "FAILED" not in stack["StackStatus"], stack
+        assert "ROLLBACK" not in stack["StackStatus"] and "FAILED" not in stack["StackStatus"], (
+            stack
+        )
         return stack if stack["StackStatus"] == "CREATE_COMPLETE" else None
 
     assert until(made)["Outputs"][0]["OutputValue"] == name

@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 from conftest import Aws
 from test_sagemaker_jobs import XGBOOST
-from test_states import Workflows, task, training
+from test_states import Workflows, distributed, task, training
 
 from leat_local import stack
 
@@ -26,9 +26,13 @@ class Guarded(Aws):
         services = ["states.amazonaws.com", "sagemaker.amazonaws.com", "lambda.amazonaws.com"]
         trust = {
             "Version": "2012-10-17",
-            "Statement": [{"Effect": "Allow", "Principal": {"Service": services}, "Action": "sts:AssumeRole"}],
+            "Statement": [
+                {"Effect": "Allow", "Principal": {"Service": services}, "Action": "sts:AssumeRole"}
+            ],
         }
-        made = self.iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+        made = self.iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))[
+            "Role"
+        ]["Arn"]
         self.allow(made, **rights)
         return made
 
@@ -36,10 +40,14 @@ class Guarded(Aws):
         statements = []
         for words in rights.values():
             action, _, resource = words.partition(" ")
-            statements.append({"Effect": "Allow", "Action": action.split(","), "Resource": resource})
+            statements.append(
+                {"Effect": "Allow", "Action": action.split(","), "Resource": resource}
+            )
         if statements:
             policy = json.dumps({"Version": "2012-10-17", "Statement": statements})
-            self.iam.put_role_policy(RoleName=role.rpartition("/")[2], PolicyName="work", PolicyDocument=policy)
+            self.iam.put_role_policy(
+                RoleName=role.rpartition("/")[2], PolicyName="work", PolicyDocument=policy
+            )
 
     def acting(self, role: str, service: str):
         keys = self.sts.assume_role(RoleArn=role, RoleSessionName="test")["Credentials"]
@@ -75,14 +83,23 @@ def run(workflows, role: str, states: dict, given=None) -> dict:
 
 
 def denied(done: dict, error: str, action: str) -> bool:
-    return done["status"] == "FAILED" and done["error"] == error and f"perform: {action}" in done["cause"]
+    return (
+        done["status"] == "FAILED"
+        and done["error"] == error
+        and f"perform: {action}" in done["cause"]
+    )
 
 
 def test_a_workflow_acts_with_its_role(guarded, workflows):
     bucket = guarded.bucket()
     guarded.s3.put_object(Bucket=bucket, Key="read/a", Body=b"{}")
     states = {
-        "Read": task("aws-sdk:s3:getObject", {"Bucket": bucket, "Key": "read/a"}, ResultPath=None, Next="Write"),
+        "Read": task(
+            "aws-sdk:s3:getObject",
+            {"Bucket": bucket, "Key": "read/a"},
+            ResultPath=None,
+            Next="Write",
+        ),
         "Write": task("aws-sdk:s3:putObject", {"Bucket": bucket, "Key": "write/a", "Body": {}}),
     }
     role = guarded.role()
@@ -104,7 +121,9 @@ def test_a_function_is_invoked_with_the_right_to(guarded, workflows):
     function = _function(guarded, name, code)
     states = {"Ask": task("lambda:invoke", {"FunctionName": function, "Payload": {}})}
     role = guarded.role(other=f"lambda:InvokeFunction {function}-2")
-    assert denied(run(workflows, role, states), "Lambda.AWSLambdaException", "lambda:InvokeFunction")
+    assert denied(
+        run(workflows, role, states), "Lambda.AWSLambdaException", "lambda:InvokeFunction"
+    )
     guarded.allow(role, own=f"lambda:InvokeFunction {function}")
     assert run(workflows, role, states)["status"] == "SUCCEEDED"
 
@@ -123,6 +142,21 @@ def _function(guarded, name: str, code: str) -> str:
     )["FunctionArn"]
 
 
+def test_items_are_read_with_the_right_to(guarded, workflows):
+    bucket = guarded.bucket()
+    guarded.s3.put_object(Bucket=bucket, Key="items.json", Body=b"[1, 2]")
+    reader = {
+        "Resource": "arn:aws:states:::s3:getObject",
+        "ReaderConfig": {"InputType": "JSON"},
+        "Parameters": {"Bucket": bucket, "Key": "items.json"},
+    }
+    states = {"Map": distributed({"One": {"Type": "Pass", "End": True}}, ItemReader=reader)}
+    role = guarded.role()
+    assert denied(run(workflows, role, states), "States.ItemReaderFailed", "s3:GetObject")
+    guarded.allow(role, read=f"s3:GetObject arn:aws:s3:::{bucket}/items.json")
+    assert json.loads(run(workflows, role, states)["output"]) == [1, 2]
+
+
 def test_a_table_is_written_with_the_right_to(guarded, workflows):
     table = f"test-{uuid.uuid4().hex[:8]}"
     arn = guarded.dynamodb.create_table(
@@ -133,8 +167,37 @@ def test_a_table_is_written_with_the_right_to(guarded, workflows):
     )["TableDescription"]["TableArn"]
     states = {"Put": task("dynamodb:putItem", {"TableName": table, "Item": {"pk": {"S": "a"}}})}
     role = guarded.role(read=f"dynamodb:GetItem {arn}")
-    assert denied(run(workflows, role, states), "DynamoDB.AmazonDynamoDBException", "dynamodb:PutItem")
+    assert denied(
+        run(workflows, role, states), "DynamoDB.AmazonDynamoDBException", "dynamodb:PutItem"
+    )
     guarded.allow(role, write=f"dynamodb:PutItem {arn}")
+    assert run(workflows, role, states)["status"] == "SUCCEEDED"
+
+
+def test_a_mapping_is_paused_with_the_right_to_that_mapping(guarded, workflows):
+    function = _function(
+        guarded, f"test-{uuid.uuid4().hex[:8]}", "def handler(event, context):\n    pass\n"
+    )
+    _, stream = guarded.stream()
+    mapping = getattr(guarded, "lambda").create_event_source_mapping(
+        EventSourceArn=stream, FunctionName=function, StartingPosition="LATEST"
+    )["UUID"]
+    states = {
+        "Pause": task(
+            "aws-sdk:lambda:updateEventSourceMapping",
+            {"Uuid": mapping, "Enabled": False},
+            Next="Look",
+        ),
+        "Look": task("aws-sdk:lambda:getEventSourceMapping", {"Uuid": mapping}),
+    }
+    arn = f"arn:aws:lambda:us-east-1:{ACCOUNT}:event-source-mapping:{mapping}"
+    role = guarded.role(pause=f"lambda:UpdateEventSourceMapping {arn}")
+    done = run(workflows, role, states)
+    assert (
+        done["error"] == "Lambda.LambdaException"
+        and "lambda:GetEventSourceMapping" in done["cause"]
+    ), done
+    guarded.allow(role, both=f"lambda:UpdateEventSourceMapping,lambda:GetEventSourceMapping {arn}")
     assert run(workflows, role, states)["status"] == "SUCCEEDED"
 
 
@@ -144,7 +207,9 @@ def test_a_nested_execution_needs_its_rights_those_of_sync_too(guarded, workflow
         definition=json.dumps({"StartAt": "P", "States": {"P": {"Type": "Pass", "End": True}}}),
         roleArn=guarded.role(),
     )["stateMachineArn"]
-    states = {"Child": task("states:startExecution.sync:2", {"StateMachineArn": child, "Input": {}})}
+    states = {
+        "Child": task("states:startExecution.sync:2", {"StateMachineArn": child, "Input": {}})
+    }
     rights = {"start": f"states:StartExecution {child}"}
     role, error = guarded.role(**rights), "StepFunctions.AWSStepFunctionsException"
     assert denied(run(workflows, role, states), error, "states:DescribeExecution")
@@ -203,12 +268,17 @@ def test_sagemakers_calls_are_asked_for(guarded, until):
         ],
         OnlineStoreConfig={"EnableOnlineStore": True},
     )
-    record = [{"FeatureName": "id", "ValueAsString": "a"}, {"FeatureName": "at", "ValueAsString": "1"}]
+    record = [
+        {"FeatureName": "id", "ValueAsString": "a"},
+        {"FeatureName": "at", "ValueAsString": "1"},
+    ]
     role = guarded.role(read=f"sagemaker:GetRecord {arn}")
     runtime = guarded.acting(role, "sagemaker-featurestore-runtime")
     with pytest.raises(ClientError, match="sagemaker:PutRecord"):
         runtime.put_record(FeatureGroupName=name, Record=record)
-    assert "Record" not in runtime.get_record(FeatureGroupName=name, RecordIdentifierValueAsString="a")
+    assert "Record" not in runtime.get_record(
+        FeatureGroupName=name, RecordIdentifierValueAsString="a"
+    )
     guarded.allow(role, write=f"sagemaker:PutRecord {arn}")
     runtime.put_record(FeatureGroupName=name, Record=record)
     with pytest.raises(ClientError, match="sagemaker:CreateModel"):

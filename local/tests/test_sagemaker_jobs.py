@@ -59,7 +59,9 @@ class Jobs:
         )
         return name
 
-    def process(self, script: str, *arguments: str, inputs=(), outputs=(), seconds=600, **more) -> str:
+    def process(
+        self, script: str, *arguments: str, inputs=(), outputs=(), seconds=600, **more
+    ) -> str:
         name = f"test-{uuid.uuid4().hex[:8]}"
         self.put(f"{name}/code/run.py", script)
         code = {"S3Uri": f"s3://{self.bucket}/{name}/code/", "LocalPath": "/opt/ml/processing/code"}
@@ -73,16 +75,24 @@ class Jobs:
                 **({"ContainerArguments": list(arguments)} if arguments else {}),
             },
             ProcessingInputs=[
-                {"InputName": n, "S3Input": {"S3DataType": "S3Prefix", "S3InputMode": "File", **where}}
+                {
+                    "InputName": n,
+                    "S3Input": {"S3DataType": "S3Prefix", "S3InputMode": "File", **where},
+                }
                 for n, where in places.items()
             ],
             ProcessingOutputConfig={
                 "Outputs": [
-                    {"OutputName": n, "S3Output": {"S3UploadMode": "EndOfJob", **where}} for n, where in outputs
+                    {"OutputName": n, "S3Output": {"S3UploadMode": "EndOfJob", **where}}
+                    for n, where in outputs
                 ]
             },
             ProcessingResources={
-                "ClusterConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1}
+                "ClusterConfig": {
+                    "InstanceCount": 1,
+                    "InstanceType": "ml.m5.large",
+                    "VolumeSizeInGB": 1,
+                }
             },
             StoppingCondition={"MaxRuntimeInSeconds": seconds},
             **more,
@@ -119,12 +129,23 @@ def test_a_training_job_leaves_a_model_that_serves(aws, jobs):
     jobs.put("train/deep/1.csv", rows(200, 2))
     jobs.put("train/2.csv", "")  # a bucket that held no labelled row
     jobs.put("validation/0.csv", rows(200, 3))
-    name = jobs.train("train", "validation", hyper={"num_round": "20", "max_depth": "3", "eval_metric": "auc,logloss"})
+    name = jobs.train(
+        "train",
+        "validation",
+        hyper={"num_round": "20", "max_depth": "3", "eval_metric": "auc,logloss"},
+    )
     assert jobs.training(name)["TrainingJobStatus"] == "InProgress"
     job = jobs.trained(name)
-    assert job["TrainingJobStatus"] == job["SecondaryStatus"] == "Completed", job.get("FailureReason")
-    assert job["ModelArtifacts"]["S3ModelArtifacts"] == f"s3://{jobs.bucket}/out/{name}/output/model.tar.gz"
-    with tarfile.open(fileobj=io.BytesIO(aws.read(jobs.bucket, f"out/{name}/output/model.tar.gz"))) as packed:
+    assert job["TrainingJobStatus"] == job["SecondaryStatus"] == "Completed", job.get(
+        "FailureReason"
+    )
+    assert (
+        job["ModelArtifacts"]["S3ModelArtifacts"]
+        == f"s3://{jobs.bucket}/out/{name}/output/model.tar.gz"
+    )
+    with tarfile.open(
+        fileobj=io.BytesIO(aws.read(jobs.bucket, f"out/{name}/output/model.tar.gz"))
+    ) as packed:
         assert packed.getnames() == ["xgboost-model"]
     metrics = {m["MetricName"]: m["Value"] for m in job["FinalMetricDataList"]}
     assert set(metrics) == {"train:auc", "train:logloss", "validation:auc", "validation:logloss"}
@@ -135,12 +156,19 @@ def test_a_training_job_leaves_a_model_that_serves(aws, jobs):
 
     container = {"Image": XGBOOST, "ModelDataUrl": job["ModelArtifacts"]["S3ModelArtifacts"]}
     aws.sagemaker.create_model(ModelName=name, PrimaryContainer=container, ExecutionRoleArn=ROLE)
-    variant = {"VariantName": "AllTraffic", "ModelName": name, "InitialInstanceCount": 1, "InstanceType": "ml.m5.large"}
+    variant = {
+        "VariantName": "AllTraffic",
+        "ModelName": name,
+        "InitialInstanceCount": 1,
+        "InstanceType": "ml.m5.large",
+    }
     aws.sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
     aws.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
     wait = {"Delay": 1, "MaxAttempts": 60}
     aws.sagemaker.get_waiter("endpoint_in_service").wait(EndpointName=name, WaiterConfig=wait)
-    answer = aws.sagemaker_runtime.invoke_endpoint(EndpointName=name, Body="0.9,0.9,\n", ContentType="text/csv")
+    answer = aws.sagemaker_runtime.invoke_endpoint(
+        EndpointName=name, Body="0.9,0.9,\n", ContentType="text/csv"
+    )
     assert float(answer["Body"].read()) > 0.8
     aws.sagemaker.delete_endpoint(EndpointName=name)
 
@@ -151,7 +179,9 @@ def test_the_same_job_again_gives_the_same_model(aws, jobs):
     models = []
     for name in names:
         assert jobs.trained(name)["TrainingJobStatus"] == "Completed"
-        with tarfile.open(fileobj=io.BytesIO(aws.read(jobs.bucket, f"out/{name}/output/model.tar.gz"))) as packed:
+        with tarfile.open(
+            fileobj=io.BytesIO(aws.read(jobs.bucket, f"out/{name}/output/model.tar.gz"))
+        ) as packed:
             models.append(packed.extractfile("xgboost-model").read())
     assert models[0] == models[1]
 
@@ -266,6 +296,7 @@ import json, os, sys
 from pathlib import Path
 import numpy, xgboost
 source, target, word = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+assert sorted(p.relative_to(source).as_posix() for p in source.rglob("*.txt")) == ["a.txt", "below/b.txt"]
 for file in source.rglob("*.txt"):
     (target / "deep").mkdir(exist_ok=True)
     (target / "deep" / file.name).write_text(file.read_text() + word + os.environ["PLACE"][-8:])
@@ -284,8 +315,12 @@ def test_a_processing_job_moves_files_in_and_out(aws, jobs):
     name = jobs.process(
         COPY,
         *("/opt/ml/processing/in", "/opt/ml/processing/out", "!/opt/ml"),
-        inputs=[("in", {"S3Uri": f"s3://{jobs.bucket}/data", "LocalPath": "/opt/ml/processing/in"})],
-        outputs=[("out", {"S3Uri": f"s3://{jobs.bucket}/result", "LocalPath": "/opt/ml/processing/out"})],
+        inputs=[
+            ("in", {"S3Uri": f"s3://{jobs.bucket}/data", "LocalPath": "/opt/ml/processing/in"})
+        ],
+        outputs=[
+            ("out", {"S3Uri": f"s3://{jobs.bucket}/result", "LocalPath": "/opt/ml/processing/out"})
+        ],
         Environment={"PLACE": "/opt/ml/processing/inplace", "BUCKET": jobs.bucket},
     )
     job = jobs.processed(name)
@@ -309,7 +344,10 @@ sys.exit(3)
     where = {"S3Uri": f"s3://{jobs.bucket}/result/", "LocalPath": "/opt/ml/processing/out"}
     job = jobs.processed(jobs.process(script, outputs=[("out", where)]))
     assert job["ProcessingJobStatus"] == "Failed"
-    assert job["FailureReason"].startswith("AlgorithmError") and job["ExitMessage"] == "the candidate has no score"
+    assert (
+        job["FailureReason"].startswith("AlgorithmError")
+        and job["ExitMessage"] == "the candidate has no score"
+    )
     assert aws.keys(jobs.bucket, "result/") == []
 
 
@@ -334,7 +372,11 @@ def test_the_leat_image_is_the_command_itself(aws, jobs):
     if not (Path(__file__).resolve().parents[2] / "target" / "fast" / "leat").exists():
         pytest.skip("`make build` makes the command")
     name = f"test-{uuid.uuid4().hex[:8]}"
-    outputs = {"S3Uri": f"s3://{jobs.bucket}/result/", "LocalPath": "/opt/ml/processing/out", "S3UploadMode": "EndOfJob"}
+    outputs = {
+        "S3Uri": f"s3://{jobs.bucket}/result/",
+        "LocalPath": "/opt/ml/processing/out",
+        "S3UploadMode": "EndOfJob",
+    }
     aws.sagemaker.create_processing_job(
         ProcessingJobName=name,
         RoleArn=ROLE,
@@ -346,7 +388,11 @@ def test_the_leat_image_is_the_command_itself(aws, jobs):
         },
         ProcessingOutputConfig={"Outputs": [{"OutputName": "out", "S3Output": outputs}]},
         ProcessingResources={
-            "ClusterConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1}
+            "ClusterConfig": {
+                "InstanceCount": 1,
+                "InstanceType": "ml.m5.large",
+                "VolumeSizeInGB": 1,
+            }
         },
     )
     job = jobs.processed(name)

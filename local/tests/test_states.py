@@ -141,7 +141,10 @@ def test_an_execution_has_its_own_time_out(workflows):
 
 
 def test_a_stopped_execution_stays_aborted(workflows, echo):
-    wait = task("lambda:invoke.waitForTaskToken", {"FunctionName": echo, "Payload": {"t.$": "$$.Task.Token"}})
+    wait = task(
+        "lambda:invoke.waitForTaskToken",
+        {"FunctionName": echo, "Payload": {"t.$": "$$.Task.Token"}},
+    )
     execution = workflows.start(workflows.make({"Wait": wait}))
     workflows.until(lambda: "TaskStarted" in str(workflows.history(execution)))
     workflows.states.stop_execution(executionArn=execution)
@@ -154,7 +157,9 @@ def test_a_stopped_execution_stays_aborted(workflows, echo):
 def test_the_end_of_an_execution_is_an_event(aws, workflows):
     queue = f"test-{uuid.uuid4().hex[:8]}"
     url = aws.sqs.create_queue(QueueName=queue)["QueueUrl"]
-    machine = workflows.make({"Fail": {"Type": "Fail", "Error": "Model.Worse", "Cause": "0.7 < 0.8"}})
+    machine = workflows.make(
+        {"Fail": {"Type": "Fail", "Error": "Model.Worse", "Cause": "0.7 < 0.8"}}
+    )
     pattern = {
         "source": ["aws.states"],
         "detail-type": ["Step Functions Execution Status Change"],
@@ -175,14 +180,20 @@ def test_the_end_of_an_execution_is_an_event(aws, workflows):
 def test_a_path_that_is_not_in_the_input_ends_the_execution(workflows, echo):
     catch = [{"ErrorEquals": ["States.ALL"], "Next": "Caught"}]
     states = {
-        "Ask": task("lambda:invoke", {"FunctionName": echo, "Payload": {"x.$": "$.nothing"}}, Catch=catch),
+        "Ask": task(
+            "lambda:invoke", {"FunctionName": echo, "Payload": {"x.$": "$.nothing"}}, Catch=catch
+        ),
         "Caught": {"Type": "Pass", "End": True},
     }
     error, cause = workflows.bad(states)
     assert error == "States.Runtime" and "'$.nothing' could not be found" in cause
     error, _ = workflows.bad({"Pass": {"Type": "Pass", "InputPath": "$.nothing", "End": True}})
     assert error == "States.Runtime"
-    choice = {"Type": "Choice", "Choices": [{"Variable": "$.no", "IsNull": True, "Next": "Yes"}], "Default": "Yes"}
+    choice = {
+        "Type": "Choice",
+        "Choices": [{"Variable": "$.no", "IsNull": True, "Next": "Yes"}],
+        "Default": "Yes",
+    }
     error, _ = workflows.bad({"Choice": choice, "Yes": {"Type": "Succeed"}})
     assert error == "States.Runtime"
 
@@ -201,7 +212,12 @@ def test_is_present_is_true_of_a_null(workflows):
 def test_a_result_over_256_kib_cannot_be_caught_by_all(aws, workflows):
     large = aws.function("def handler(event, context):\n    return 'x' * event['n']\n")
     catch = [{"ErrorEquals": ["States.ALL"], "Next": "Caught"}]
-    ask = task("lambda:invoke", {"FunctionName": large, "Payload.$": "$"}, OutputPath="$.Payload", Catch=catch)
+    ask = task(
+        "lambda:invoke",
+        {"FunctionName": large, "Payload.$": "$"},
+        OutputPath="$.Payload",
+        Catch=catch,
+    )
     states = {"Ask": ask, "Caught": {"Type": "Pass", "End": True}}
     assert len(workflows.good(states, {"n": 200_000})) == 200_000
     assert workflows.bad(states, {"n": 262_144})[0] == "States.DataLimitExceeded"
@@ -213,11 +229,19 @@ def test_a_result_over_256_kib_cannot_be_caught_by_all(aws, workflows):
 def test_retries_wait_as_they_say(workflows, fail):
     retry = [
         {"ErrorEquals": ["Never"], "MaxAttempts": 9},
-        {"ErrorEquals": ["Busy"], "IntervalSeconds": 1, "BackoffRate": 3, "MaxDelaySeconds": 2, "MaxAttempts": 2},
+        {
+            "ErrorEquals": ["Busy"],
+            "IntervalSeconds": 1,
+            "BackoffRate": 3,
+            "MaxDelaySeconds": 2,
+            "MaxAttempts": 2,
+        },
     ]
     catch = [{"ErrorEquals": ["Busy"], "ResultPath": "$.why", "Next": "Caught"}]
     states = {
-        "Ask": task("lambda:invoke", {"FunctionName": fail, "Payload": {}}, Retry=retry, Catch=catch),
+        "Ask": task(
+            "lambda:invoke", {"FunctionName": fail, "Payload": {}}, Retry=retry, Catch=catch
+        ),
         "Caught": {"Type": "Pass", "End": True},
     }
     execution = workflows.start(workflows.make(states), {"kept": 1})
@@ -251,7 +275,9 @@ def test_a_history_tells_states_attempts_and_times(workflows, fail, echo):
         "ExecutionFailed",
     ]
     assert all(e["previousEventId"] == e["id"] - 1 for e in events[2:])
-    assert [e["stateEnteredEventDetails"]["name"] for e in events if "stateEnteredEventDetails" in e] == ["First", "Second"]
+    assert [
+        e["stateEnteredEventDetails"]["name"] for e in events if "stateEnteredEventDetails" in e
+    ] == ["First", "Second"]
     scheduled = events[2]["taskScheduledEventDetails"]
     assert (scheduled["resourceType"], scheduled["resource"]) == ("lambda", "invoke")
     assert events == sorted(events, key=lambda e: e["timestamp"])
@@ -284,7 +310,9 @@ class Tokens:
         return task("sqs:sendMessage.waitForTaskToken", body, **more)
 
     def next(self) -> str:
-        message = self.until(lambda: self.aws.sqs.receive_message(QueueUrl=self.url).get("Messages"))[0]
+        message = self.until(
+            lambda: self.aws.sqs.receive_message(QueueUrl=self.url).get("Messages")
+        )[0]
         self.aws.sqs.delete_message(QueueUrl=self.url, ReceiptHandle=message["ReceiptHandle"])
         return json.loads(message["Body"])["token"]
 
@@ -301,7 +329,9 @@ def test_no_heartbeat_is_its_own_error(workflows, tokens):
 
 
 def test_heartbeats_keep_a_task_alive(workflows, tokens):
-    execution = workflows.start(workflows.make({"Wait": tokens.state(HeartbeatSeconds=2, TimeoutSeconds=60)}))
+    execution = workflows.start(
+        workflows.make({"Wait": tokens.state(HeartbeatSeconds=2, TimeoutSeconds=60)})
+    )
     token = tokens.next()
     for _ in range(6):
         time.sleep(0.7)
@@ -315,7 +345,9 @@ def test_heartbeats_keep_a_task_alive(workflows, tokens):
 
 def test_each_attempt_has_a_token_of_its_own(workflows, tokens):
     retry = [{"ErrorEquals": ["States.HeartbeatTimeout"], "IntervalSeconds": 1, "MaxAttempts": 1}]
-    execution = workflows.start(workflows.make({"Wait": tokens.state(HeartbeatSeconds=2, Retry=retry)}))
+    execution = workflows.start(
+        workflows.make({"Wait": tokens.state(HeartbeatSeconds=2, Retry=retry)})
+    )
     first = tokens.next()
     second = tokens.next()
     assert first != second
@@ -339,7 +371,11 @@ def test_an_answer_is_checked_and_a_failure_has_its_word(workflows, tokens):
 
 def test_a_function_that_fails_before_it_calls_back_fails_its_task(workflows, fail):
     payload = {"token.$": "$$.Task.Token"}
-    state = task("lambda:invoke.waitForTaskToken", {"FunctionName": fail, "Payload": payload}, TimeoutSeconds=60)
+    state = task(
+        "lambda:invoke.waitForTaskToken",
+        {"FunctionName": fail, "Payload": payload},
+        TimeoutSeconds=60,
+    )
     began = time.monotonic()
     assert workflows.bad({"Ask": state})[0] == "Busy" and time.monotonic() - began < 15
 
@@ -350,7 +386,13 @@ def test_a_function_that_fails_before_it_calls_back_fails_its_task(workflows, fa
 def distributed(states: dict, **more) -> dict:
     config = {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
     processor = {"ProcessorConfig": config, "StartAt": next(iter(states)), "States": states}
-    return {"Type": "Map", "ItemProcessor": processor, "Label": "Buckets", **({} if "Next" in more else {"End": True}), **more}
+    return {
+        "Type": "Map",
+        "ItemProcessor": processor,
+        "Label": "Buckets",
+        **({} if "Next" in more else {"End": True}),
+        **more,
+    }
 
 
 ONE = {"One": {"Type": "Pass", "End": True}}
@@ -358,10 +400,13 @@ ONE = {"One": {"Type": "Pass", "End": True}}
 
 def test_items_come_in_batches(workflows):
     batcher = {"MaxItemsPerBatch": 3, "BatchInput": {"run.$": "$.run"}}
-    state = distributed(ONE, ItemsPath="$.buckets", ItemSelector={"b.$": "$$.Map.Item.Value"}, ItemBatcher=batcher)
+    state = distributed(
+        ONE, ItemsPath="$.buckets", ItemSelector={"b.$": "$$.Map.Item.Value"}, ItemBatcher=batcher
+    )
     result = workflows.good({"Map": state}, {"buckets": list(range(7)), "run": "r1"})
     assert result == [
-        {"BatchInput": {"run": "r1"}, "Items": [{"b": n} for n in some]} for some in ([0, 1, 2], [3, 4, 5], [6])
+        {"BatchInput": {"run": "r1"}, "Items": [{"b": n} for n in some]}
+        for some in ([0, 1, 2], [3, 4, 5], [6])
     ]
     by_size = distributed(ONE, ItemsPath="$.texts", ItemBatcher={"MaxInputBytesPerBatch": 120})
     result = workflows.good({"Map": by_size}, {"texts": ["x" * 40] * 5})
@@ -369,7 +414,11 @@ def test_items_come_in_batches(workflows):
 
 
 def test_a_child_is_an_execution_of_its_own(workflows):
-    shown = {"id.$": "$$.Execution.Id", "input.$": "$$.Execution.Input", "name.$": "$$.Execution.Name"}
+    shown = {
+        "id.$": "$$.Execution.Id",
+        "input.$": "$$.Execution.Input",
+        "name.$": "$$.Execution.Name",
+    }
     states = {"Show": {"Type": "Pass", "Parameters": shown, "End": True}}
     state = distributed(states, ItemsPath="$.items", ItemSelector={"n.$": "$$.Map.Item.Value"})
     execution = workflows.start(workflows.make({"Map": state}), {"items": [1, 2]}, name="parent")
@@ -377,8 +426,15 @@ def test_a_child_is_an_execution_of_its_own(workflows):
     assert [one["input"] for one in told] == [{"n": 1}, {"n": 2}]
     assert all("/Buckets:" in one["id"] and one["name"] != "parent" for one in told)
     history = [e["type"] for e in workflows.history(told[0]["id"])]
-    assert history == ["ExecutionStarted", "PassStateEntered", "PassStateExited", "ExecutionSucceeded"]
-    assert {"MapStateStarted", "MapRunStarted", "MapRunSucceeded"} <= {e["type"] for e in workflows.history(execution)}
+    assert history == [
+        "ExecutionStarted",
+        "PassStateEntered",
+        "PassStateExited",
+        "ExecutionSucceeded",
+    ]
+    assert {"MapStateStarted", "MapRunStarted", "MapRunSucceeded"} <= {
+        e["type"] for e in workflows.history(execution)
+    }
 
 
 def test_results_are_written_as_files(aws, workflows):
@@ -404,7 +460,9 @@ def test_results_are_written_as_files(aws, workflows):
     good = json.loads(aws.read(bucket, manifest["ResultFiles"]["SUCCEEDED"][0]["Key"]))
     assert [json.loads(one["Output"]) for one in good] == [{"n": 1}, {"n": 3}]
     bad = json.loads(aws.read(bucket, manifest["ResultFiles"]["FAILED"][0]["Key"]))
-    assert [(one["Status"], one["Error"], one["Cause"]) for one in bad] == [("FAILED", "Input.Invalid", "two")]
+    assert [(one["Status"], one["Error"], one["Cause"]) for one in bad] == [
+        ("FAILED", "Input.Invalid", "two")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -448,7 +506,9 @@ def test_concurrency_is_limited_and_a_failure_stops_what_has_not_begun(aws, work
     state = distributed(states, ItemsPath="$.items", MaxConcurrency=2)
     state["ItemProcessor"]["ProcessorConfig"] = {"Mode": mode, "ExecutionType": "STANDARD"}
     error, _ = workflows.bad({"Map": state}, {"items": [{"n": n} for n in range(8)]})
-    assert error == ("Input.Invalid" if mode == "INLINE" else "States.ExceedToleratedFailureThreshold")
+    assert error == (
+        "Input.Invalid" if mode == "INLINE" else "States.ExceedToleratedFailureThreshold"
+    )
     assert {"0", "1"} <= set(aws.keys(bucket)) <= {"0", "1", "2"}
 
 
@@ -456,14 +516,20 @@ def test_tokens_of_items_side_by_side_do_not_mix(aws, workflows, tokens):
     body = {"QueueUrl": tokens.url, "MessageBody": {"token.$": "$$.Task.Token", "n.$": "$.n"}}
     states = {"Ask": task("sqs:sendMessage.waitForTaskToken", body, HeartbeatSeconds=20)}
     state = distributed(states, ItemsPath="$.items")
-    execution = workflows.start(workflows.make({"Map": state}), {"items": [{"n": n} for n in range(5)]})
+    execution = workflows.start(
+        workflows.make({"Map": state}), {"items": [{"n": n} for n in range(5)]}
+    )
     seen = 0
 
     def answer():
         nonlocal seen
-        for message in aws.sqs.receive_message(QueueUrl=tokens.url, MaxNumberOfMessages=10).get("Messages", []):
+        for message in aws.sqs.receive_message(QueueUrl=tokens.url, MaxNumberOfMessages=10).get(
+            "Messages", []
+        ):
             told = json.loads(message["Body"])
-            workflows.states.send_task_success(taskToken=told["token"], output=json.dumps(told["n"] * 10))
+            workflows.states.send_task_success(
+                taskToken=told["token"], output=json.dumps(told["n"] * 10)
+            )
             aws.sqs.delete_message(QueueUrl=tokens.url, ReceiptHandle=message["ReceiptHandle"])
             seen += 1
         return seen == 5
@@ -476,10 +542,17 @@ def test_tokens_of_items_side_by_side_do_not_mix(aws, workflows, tokens):
 
 
 def test_a_nested_execution_gives_its_output_as_json(workflows):
-    child = workflows.make({"Add": {"Type": "Pass", "Result": {"auc": 0.9}, "ResultPath": "$.metrics", "End": True}})
-    state = task("states:startExecution.sync:2", {"StateMachineArn": child, "Input": {"run.$": "$.run"}, "Name.$": "$.run"})
+    child = workflows.make(
+        {"Add": {"Type": "Pass", "Result": {"auc": 0.9}, "ResultPath": "$.metrics", "End": True}}
+    )
+    state = task(
+        "states:startExecution.sync:2",
+        {"StateMachineArn": child, "Input": {"run.$": "$.run"}, "Name.$": "$.run"},
+    )
     told = workflows.good({"Child": state}, {"run": "r-1"})
-    assert told["Output"] == {"run": "r-1", "metrics": {"auc": 0.9}} and told["Status"] == "SUCCEEDED"
+    assert (
+        told["Output"] == {"run": "r-1", "metrics": {"auc": 0.9}} and told["Status"] == "SUCCEEDED"
+    )
     assert told["Name"] == "r-1"
     error, _ = workflows.bad({"Child": state}, {"run": "r-1"})
     assert error == "StepFunctions.ExecutionAlreadyExistsException"
@@ -488,17 +561,25 @@ def test_a_nested_execution_gives_its_output_as_json(workflows):
 
 
 def test_a_nested_failure_is_task_failed_with_the_childs_words_in_its_cause(workflows):
-    child = workflows.make({"Fail": {"Type": "Fail", "Error": "Endpoint.Failed", "Cause": "no ping"}})
+    child = workflows.make(
+        {"Fail": {"Type": "Fail", "Error": "Endpoint.Failed", "Cause": "no ping"}}
+    )
     state = task("states:startExecution.sync:2", {"StateMachineArn": child, "Input": {}})
     error, cause = workflows.bad({"Child": state})
     told = json.loads(cause)
     assert error == "States.TaskFailed"
-    assert (told["Status"], told["Error"], told["Cause"]) == ("FAILED", "Endpoint.Failed", "no ping")
+    assert (told["Status"], told["Error"], told["Cause"]) == (
+        "FAILED",
+        "Endpoint.Failed",
+        "no ping",
+    )
 
 
 def test_a_stopped_parent_stops_its_child(workflows):
     child = workflows.make({"Wait": {"Type": "Wait", "Seconds": 600, "End": True}})
-    state = task("states:startExecution.sync:2", {"StateMachineArn": child, "Input": {}, "Name": "child"})
+    state = task(
+        "states:startExecution.sync:2", {"StateMachineArn": child, "Input": {}, "Name": "child"}
+    )
     parent = workflows.start(workflows.make({"Child": state}))
     arn = child.replace(":stateMachine:", ":execution:") + ":child"
 
@@ -517,7 +598,9 @@ def test_s3_is_read_and_written(aws, workflows):
     bucket = aws.bucket()
     where = {"Bucket": bucket, "Key": "evaluation.json"}
     states = {
-        "Write": task("aws-sdk:s3:putObject", {**where, "Body.$": "$"}, ResultPath="$.written", Next="Read"),
+        "Write": task(
+            "aws-sdk:s3:putObject", {**where, "Body.$": "$"}, ResultPath="$.written", Next="Read"
+        ),
         "Read": task(
             "aws-sdk:s3:getObject",
             where,
@@ -539,14 +622,20 @@ def test_a_mapping_is_paused_and_resumed(aws, workflows, echo):
         EventSourceArn=stream, FunctionName=echo, StartingPosition="LATEST"
     )["UUID"]
     states = {
-        "Pause": task("aws-sdk:lambda:updateEventSourceMapping", {"Uuid": mapping, "Enabled": False}, Next="Ask"),
+        "Pause": task(
+            "aws-sdk:lambda:updateEventSourceMapping",
+            {"Uuid": mapping, "Enabled": False},
+            Next="Ask",
+        ),
         "Ask": task("aws-sdk:lambda:getEventSourceMapping", {"Uuid": mapping}),
     }
     told = workflows.good(states)
     assert told["State"] in ("Disabling", "Disabled") and told["Uuid"] == mapping
     states["Pause"]["Parameters"]["Enabled"] = True
     assert workflows.good(states)["State"] in ("Enabling", "Enabled")
-    error, _ = workflows.bad({"Ask": task("aws-sdk:lambda:getEventSourceMapping", {"Uuid": str(uuid.uuid4())})})
+    error, _ = workflows.bad(
+        {"Ask": task("aws-sdk:lambda:getEventSourceMapping", {"Uuid": str(uuid.uuid4())})}
+    )
     assert error == "Lambda.ResourceNotFoundException"
     getattr(aws, "lambda").delete_event_source_mapping(UUID=mapping)
 
@@ -560,10 +649,16 @@ def test_a_condition_on_a_table_is_an_error_by_name(aws, workflows):
         BillingMode="PAY_PER_REQUEST",
     )
     item = {"pk": {"S": "lease#cards"}, "held": {"BOOL": True}}
-    put = task("dynamodb:putItem", {"TableName": table, "Item": item, "ConditionExpression": "attribute_not_exists(pk)"})
+    put = task(
+        "dynamodb:putItem",
+        {"TableName": table, "Item": item, "ConditionExpression": "attribute_not_exists(pk)"},
+    )
     assert workflows.run({"Lease": put})["status"] == "SUCCEEDED"
     assert workflows.bad({"Lease": put})[0] == "DynamoDB.ConditionalCheckFailedException"
-    get = task("dynamodb:getItem", {"TableName": table, "Key": {"pk": {"S": "lease#cards"}}, "ConsistentRead": True})
+    get = task(
+        "dynamodb:getItem",
+        {"TableName": table, "Key": {"pk": {"S": "lease#cards"}}, "ConsistentRead": True},
+    )
     assert workflows.good({"Get": get})["Item"] == item
     get["Parameters"]["Key"] = {"pk": {"S": "nobody"}}
     assert "Item" not in workflows.good({"Get": get})
@@ -586,8 +681,13 @@ def test_glue_is_waited_for_and_its_failure_caught(aws, workflows):
     told = workflows.good({"Run": task("glue:startJobRun.sync", given)}, {"word": "good"})
     assert told["JobRunState"] == "SUCCEEDED" and told["Id"].startswith("jr_")
     error, cause = workflows.bad({"Run": task("glue:startJobRun.sync", given)}, {"word": "bad"})
-    assert error == "States.TaskFailed" and "the manifest is empty" in json.loads(cause)["ErrorMessage"]
-    assert set(workflows.good({"Run": task("glue:startJobRun", given)}, {"word": "good"})) == {"JobRunId"}
+    assert (
+        error == "States.TaskFailed"
+        and "the manifest is empty" in json.loads(cause)["ErrorMessage"]
+    )
+    assert set(workflows.good({"Run": task("glue:startJobRun", given)}, {"word": "good"})) == {
+        "JobRunId"
+    }
     error, _ = workflows.bad({"Run": task("glue:startJobRun", {"JobName": "test-none"})})
     assert error == "Glue.EntityNotFoundException"
 
@@ -604,11 +704,18 @@ def training(bucket: str, name: str, rounds: str = "3") -> dict:
     source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{bucket}/train/"}
     return {
         "TrainingJobName": name,
-        "AlgorithmSpecification": {"TrainingImage": "sagemaker-xgboost:1.7-1", "TrainingInputMode": "File"},
+        "AlgorithmSpecification": {
+            "TrainingImage": "sagemaker-xgboost:1.7-1",
+            "TrainingInputMode": "File",
+        },
         "RoleArn": ROLE,
         "HyperParameters": {"num_round": rounds, "objective": "binary:logistic"},
         "InputDataConfig": [
-            {"ChannelName": "train", "ContentType": "text/csv", "DataSource": {"S3DataSource": source}}
+            {
+                "ChannelName": "train",
+                "ContentType": "text/csv",
+                "DataSource": {"S3DataSource": source},
+            }
         ],
         "OutputDataConfig": {"S3OutputPath": f"s3://{bucket}/out/"},
         "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
@@ -619,12 +726,29 @@ def training(bucket: str, name: str, rounds: str = "3") -> dict:
 def test_a_model_is_trained_and_put_in_service(aws, workflows):
     bucket, name = aws.bucket(), f"test-{uuid.uuid4().hex[:8]}"
     aws.s3.put_object(Bucket=bucket, Key="train/0.csv", Body=b"1,0.9\n0,0.1\n" * 50)
-    variant = {"VariantName": "AllTraffic", "ModelName": name, "InitialInstanceCount": 1, "InstanceType": "ml.m5.large"}
-    container = {"Image": "sagemaker-xgboost:1.7-1", "ModelDataUrl.$": "$.job.ModelArtifacts.S3ModelArtifacts"}
-    in_service = {"Variable": "$.endpoint.EndpointStatus", "StringEquals": "InService", "Next": "Done"}
+    variant = {
+        "VariantName": "AllTraffic",
+        "ModelName": name,
+        "InitialInstanceCount": 1,
+        "InstanceType": "ml.m5.large",
+    }
+    container = {
+        "Image": "sagemaker-xgboost:1.7-1",
+        "ModelDataUrl.$": "$.job.ModelArtifacts.S3ModelArtifacts",
+    }
+    in_service = {
+        "Variable": "$.endpoint.EndpointStatus",
+        "StringEquals": "InService",
+        "Next": "Done",
+    }
     failed = {"Variable": "$.endpoint.EndpointStatus", "StringEquals": "Failed", "Next": "No"}
     states = {
-        "Train": task("sagemaker:createTrainingJob.sync", training(bucket, name), ResultPath="$.job", Next="Model"),
+        "Train": task(
+            "sagemaker:createTrainingJob.sync",
+            training(bucket, name),
+            ResultPath="$.job",
+            Next="Model",
+        ),
         "Model": task(
             "sagemaker:createModel",
             {"ModelName": name, "PrimaryContainer": container, "ExecutionRoleArn": ROLE},
@@ -638,16 +762,26 @@ def test_a_model_is_trained_and_put_in_service(aws, workflows):
             Next="Endpoint",
         ),
         "Endpoint": task(
-            "sagemaker:createEndpoint", {"EndpointName": name, "EndpointConfigName": name}, ResultPath=None, Next="Wait"
+            "sagemaker:createEndpoint",
+            {"EndpointName": name, "EndpointConfigName": name},
+            ResultPath=None,
+            Next="Wait",
         ),
         "Wait": {"Type": "Wait", "Seconds": 1, "Next": "Look"},
-        "Look": task("aws-sdk:sagemaker:describeEndpoint", {"EndpointName": name}, ResultPath="$.endpoint", Next="Ready"),
+        "Look": task(
+            "aws-sdk:sagemaker:describeEndpoint",
+            {"EndpointName": name},
+            ResultPath="$.endpoint",
+            Next="Ready",
+        ),
         "Ready": {"Type": "Choice", "Choices": [in_service, failed], "Default": "Wait"},
         "No": {"Type": "Fail", "Error": "Endpoint.Failed", "CausePath": "$.endpoint.FailureReason"},
         "Done": {"Type": "Pass", "End": True},
     }
     told = workflows.good(states)
-    assert told["job"]["TrainingJobStatus"] == "Completed" and isinstance(told["job"]["TrainingEndTime"], int)
+    assert told["job"]["TrainingJobStatus"] == "Completed" and isinstance(
+        told["job"]["TrainingEndTime"], int
+    )
     assert told["endpoint"]["EndpointName"] == name
 
     taken = task("sagemaker:createTrainingJob.sync", training(bucket, name))
@@ -665,7 +799,9 @@ def test_a_model_is_trained_and_put_in_service(aws, workflows):
 def test_a_failed_training_is_task_failed_with_the_job_in_its_cause(aws, workflows):
     bucket, name = aws.bucket(), f"test-{uuid.uuid4().hex[:8]}"
     aws.s3.put_object(Bucket=bucket, Key="train/0.csv", Body=b"")
-    error, cause = workflows.bad({"Train": task("sagemaker:createTrainingJob.sync", training(bucket, name))})
+    error, cause = workflows.bad(
+        {"Train": task("sagemaker:createTrainingJob.sync", training(bucket, name))}
+    )
     assert error == "States.TaskFailed"
     assert "channel train holds no row" in json.loads(cause)["FailureReason"]
 
@@ -673,7 +809,9 @@ def test_a_failed_training_is_task_failed_with_the_job_in_its_cause(aws, workflo
 def test_a_task_over_its_time_stops_its_job(aws, workflows):
     bucket, name = aws.bucket(), f"test-{uuid.uuid4().hex[:8]}"
     aws.s3.put_object(Bucket=bucket, Key="train/0.csv", Body=b"1,0.9\n0,0.1\n" * 2000)
-    state = task("sagemaker:createTrainingJob.sync", training(bucket, name, "1000000"), TimeoutSeconds=2)
+    state = task(
+        "sagemaker:createTrainingJob.sync", training(bucket, name, "1000000"), TimeoutSeconds=2
+    )
     assert workflows.bad({"Train": state})[0] == "States.Timeout"
 
     def status():
@@ -684,8 +822,14 @@ def test_a_task_over_its_time_stops_its_job(aws, workflows):
 
 def test_a_processing_job_is_waited_for(aws, workflows):
     bucket, name = aws.bucket(), f"test-{uuid.uuid4().hex[:8]}"
-    aws.s3.put_object(Bucket=bucket, Key="code/evaluate.py", Body=b"import sys; sys.exit(int(sys.argv[1]))")
-    code = {"S3Uri": f"s3://{bucket}/code/", "LocalPath": "/opt/ml/processing/code", "S3DataType": "S3Prefix"}
+    aws.s3.put_object(
+        Bucket=bucket, Key="code/evaluate.py", Body=b"import sys; sys.exit(int(sys.argv[1]))"
+    )
+    code = {
+        "S3Uri": f"s3://{bucket}/code/",
+        "LocalPath": "/opt/ml/processing/code",
+        "S3DataType": "S3Prefix",
+    }
     given = {
         "ProcessingJobName.$": "$.name",
         "RoleArn": ROLE,
@@ -696,10 +840,16 @@ def test_a_processing_job_is_waited_for(aws, workflows):
         },
         "ProcessingInputs": [{"InputName": "code", "S3Input": {**code, "S3InputMode": "File"}}],
         "ProcessingResources": {
-            "ClusterConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1}
+            "ClusterConfig": {
+                "InstanceCount": 1,
+                "InstanceType": "ml.m5.large",
+                "VolumeSizeInGB": 1,
+            }
         },
     }
     state = {"Evaluate": task("sagemaker:createProcessingJob.sync", given)}
-    assert workflows.good(state, {"name": name, "status": "0"})["ProcessingJobStatus"] == "Completed"
+    assert (
+        workflows.good(state, {"name": name, "status": "0"})["ProcessingJobStatus"] == "Completed"
+    )
     error, cause = workflows.bad(state, {"name": f"{name}-2", "status": "3"})
     assert error == "States.TaskFailed" and json.loads(cause)["ExitMessage"] == "exit code: 3"

@@ -5,6 +5,7 @@ Every hook is checked when it is set, so that a new MiniStack fails at start and
 """
 
 from . import (
+    crawler,
     firehose,
     glue,
     hooks,
@@ -16,7 +17,7 @@ from . import (
     states_map,
 )
 
-PARTS = (iam, glue, kinesis_mapping, firehose, sagemaker, states, states_map, states_calls)
+PARTS = (iam, glue, crawler, kinesis_mapping, firehose, sagemaker, states, states_map, states_calls)
 
 
 def install() -> None:

@@ -51,7 +51,9 @@ def processing(image: str, entry: list[str], arguments: list[str]) -> list[str]:
     if "xgboost" in name:
         if not entry:
             raise NoImage(f"image {image} has no entry point of its own for a processing job")
-        program = sys.executable if re.fullmatch(r"python[0-9.]*", Path(entry[0]).name) else entry[0]
+        program = (
+            sys.executable if re.fullmatch(r"python[0-9.]*", Path(entry[0]).name) else entry[0]
+        )
         return [program, *entry[1:], *arguments]
     if "leat" in name:
         own = entry[1:] if entry and Path(entry[0]).name == "leat" else entry

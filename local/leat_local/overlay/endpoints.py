@@ -74,7 +74,9 @@ def create_model(data: dict) -> dict:
 
 
 def _containers(model: dict) -> list[dict]:
-    return [model["PrimaryContainer"]] if "PrimaryContainer" in model else model.get("Containers", [])
+    return (
+        [model["PrimaryContainer"]] if "PrimaryContainer" in model else model.get("Containers", [])
+    )
 
 
 def _find_data(container: dict, role: str | None, name: str) -> None:
@@ -127,7 +129,10 @@ def update_endpoint(data: dict) -> dict:
     config = _known(_configs, "endpoint-config", data["EndpointConfigName"])
     with _lock:
         if endpoint["EndpointStatus"] != "InService":
-            raise Refused("ValidationException", f"Cannot update in-progress endpoint {_arn('endpoint', name)}.")
+            raise Refused(
+                "ValidationException",
+                f"Cannot update in-progress endpoint {_arn('endpoint', name)}.",
+            )
         endpoint["EndpointStatus"] = "Updating"
     _in_background(_update, name, endpoint, config)
     return {"EndpointArn": endpoint["EndpointArn"]}
@@ -215,9 +220,7 @@ TARGETS = {
     "DescribeEndpointConfig": lambda d: _known(
         _configs, "endpoint-config", d["EndpointConfigName"]
     ),
-    "DeleteEndpointConfig": lambda d: _delete(
-        _configs, "endpoint-config", d["EndpointConfigName"]
-    ),
+    "DeleteEndpointConfig": lambda d: _delete(_configs, "endpoint-config", d["EndpointConfigName"]),
     "ListEndpointConfigs": lambda _: _list(_configs, "EndpointConfigs", _CONFIG),
     "CreateEndpoint": create_endpoint,
     "UpdateEndpoint": update_endpoint,

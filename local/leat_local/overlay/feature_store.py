@@ -49,7 +49,9 @@ def install() -> None:
     """Sets the hooks."""
     provisioners._RESOURCE_HANDLERS["AWS::SageMaker::FeatureGroup"] = {
         "create": _create_from_template,
-        "delete": lambda name, _: _groups.get(name) and delete_feature_group({"FeatureGroupName": name}),
+        "delete": lambda name, _: (
+            _groups.get(name) and delete_feature_group({"FeatureGroupName": name})
+        ),
     }
 
 
@@ -111,7 +113,9 @@ def _check_group(data: dict, features: dict[str, str]) -> None:
         wrong = f"the event time feature {at} must be String or Fractional"
     elif reserved := {"is_deleted", "write_time", "api_invocation_time"} & set(features):
         wrong = f"{', '.join(sorted(reserved))} are reserved feature names"
-    elif not data.get("OfflineStoreConfig") and not data.get("OnlineStoreConfig", {}).get("EnableOnlineStore"):
+    elif not data.get("OfflineStoreConfig") and not data.get("OnlineStoreConfig", {}).get(
+        "EnableOnlineStore"
+    ):
         wrong = "at least one of OnlineStoreConfig and OfflineStoreConfig must be given"
     elif data.get("OfflineStoreConfig") and not data.get("RoleArn"):
         wrong = "RoleArn is required with an offline store"
@@ -136,7 +140,9 @@ def _key(group: dict) -> tuple:
 
 def _list(data: dict) -> dict:
     fields = ("FeatureGroupName", "FeatureGroupArn", "CreationTime", "FeatureGroupStatus")
-    found = [g for g in list(_groups.values()) if data.get("NameContains", "") in g["FeatureGroupName"]]
+    found = [
+        g for g in list(_groups.values()) if data.get("NameContains", "") in g["FeatureGroupName"]
+    ]
     return {"FeatureGroupSummaries": [{f: g[f] for f in fields} for g in found]}
 
 
@@ -151,7 +157,10 @@ TARGETS = {
 def _create_from_template(_logical_id, properties, _stack):
     """AWS::SageMaker::FeatureGroup: `Ref` is its name. Text of the template becomes what the API takes."""
     given = json.loads(json.dumps(properties))
-    for path in (("OnlineStoreConfig", "EnableOnlineStore"), ("OfflineStoreConfig", "DisableGlueTableCreation")):
+    for path in (
+        ("OnlineStoreConfig", "EnableOnlineStore"),
+        ("OfflineStoreConfig", "DisableGlueTableCreation"),
+    ):
         holder = given.get(path[0], {})
         if path[1] in holder:
             holder[path[1]] = str(holder[path[1]]).lower() == "true"
@@ -164,7 +173,9 @@ def _create_from_template(_logical_id, properties, _stack):
     except (Refused, shapes.Invalid) as why:
         raise ValueError(str(why)) from None
     group = _groups[given["FeatureGroupName"]]
-    made = datetime.fromtimestamp(group["CreationTime"], timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    made = datetime.fromtimestamp(group["CreationTime"], timezone.utc).strftime(
+        "%Y-%m-%dT%H:%M:%SZ"
+    )
     return given["FeatureGroupName"], {"CreationTime": made, "FeatureGroupStatus": "Created"}
 
 
@@ -192,7 +203,9 @@ def runtime(method: str, path: str, query: dict, body: bytes) -> dict:
         put(group, given)
         return {}
     if method == "GET":
-        return get(group, _only(one, "RecordIdentifierValueAsString"), one.get("FeatureName", []), one)
+        return get(
+            group, _only(one, "RecordIdentifierValueAsString"), one.get("FeatureName", []), one
+        )
     if method == "DELETE":
         delete(group, one)
         return {}
@@ -218,7 +231,10 @@ def put(group: dict, given: dict) -> None:
     """PutRecord: the whole record, into the stores that are asked for."""
     values = _record(group, given.get("Record"))
     stores = _stores(group, given.get("TargetStores"))
-    identifier, at = values[group["RecordIdentifierFeatureName"]], values[group["EventTimeFeatureName"]]
+    identifier, at = (
+        values[group["RecordIdentifierFeatureName"]],
+        values[group["EventTimeFeatureName"]],
+    )
     moment = _moment(group, at)
     name = group["FeatureGroupName"]
     with _lock:
@@ -241,11 +257,15 @@ def _record(group: dict, record) -> dict[str, str]:
     for feature in record:
         name, value = feature.get("FeatureName"), feature.get("ValueAsString")
         if name not in types:
-            raise _wrong(f"feature {name} is not defined in feature group {group['FeatureGroupName']}")
+            raise _wrong(
+                f"feature {name} is not defined in feature group {group['FeatureGroupName']}"
+            )
         if name in values:
             raise _wrong(f"feature {name} is given twice")
         if not isinstance(value, str) or len(value) > LARGEST_VALUE:
-            raise _wrong(f"feature {name} has no ValueAsString, or one of more than {LARGEST_VALUE} characters")
+            raise _wrong(
+                f"feature {name} has no ValueAsString, or one of more than {LARGEST_VALUE} characters"
+            )
         if _parsed(types[name], value) is None:
             raise _wrong(f"the value of feature {name} is no {types[name]}")
         values[name] = value
@@ -270,7 +290,9 @@ def _parsed(kind: str, value: str):
 
 def _moment(group: dict, at: str) -> float:
     """An event time as seconds: ISO-8601 in UTC, or a fraction of seconds."""
-    kind = {f["FeatureName"]: f["FeatureType"] for f in group["FeatureDefinitions"]}[group["EventTimeFeatureName"]]
+    kind = {f["FeatureName"]: f["FeatureType"] for f in group["FeatureDefinitions"]}[
+        group["EventTimeFeatureName"]
+    ]
     if kind == "Fractional":
         return float(at)
     try:
@@ -290,7 +312,9 @@ def _stores(group: dict, wanted: list[str] | None) -> list[str]:
         return [store for store in STORES if has[store]]
     for store in wanted:
         if not has.get(store):
-            raise _wrong(f"TargetStores names {store}, which feature group {group['FeatureGroupName']} does not have")
+            raise _wrong(
+                f"TargetStores names {store}, which feature group {group['FeatureGroupName']} does not have"
+            )
     return wanted
 
 
@@ -315,7 +339,9 @@ def get(group: dict, identifier: str, names: list[str], asked: dict) -> dict:
         return {}
     defined = [f["FeatureName"] for f in group["FeatureDefinitions"]]
     if unknown := [name for name in names if name not in defined]:
-        raise _wrong(f"feature {unknown[0]} is not defined in feature group {group['FeatureGroupName']}")
+        raise _wrong(
+            f"feature {unknown[0]} is not defined in feature group {group['FeatureGroupName']}"
+        )
     shown = [name for name in (names or defined) if name in found["values"]]
     answer = {"Record": [{"FeatureName": n, "ValueAsString": found["values"][n]} for n in shown]}
     if found["until"] and "Enabled" in asked.get("ExpirationTimeResponse", []):
@@ -337,7 +363,10 @@ def delete(group: dict, given: dict[str, list[str]]) -> None:
             else:
                 _online[name][identifier] = {"at": moment, "values": None, "until": None}
         if "OfflineStore" in stores:
-            values = {group["RecordIdentifierFeatureName"]: identifier, group["EventTimeFeatureName"]: at}
+            values = {
+                group["RecordIdentifierFeatureName"]: identifier,
+                group["EventTimeFeatureName"]: at,
+            }
             row = {"values": values, "at": moment, "now": time.time(), "deleted": True}
             _waiting[_key(group)].append(row)
 
@@ -351,7 +380,10 @@ def batch_get(given: dict) -> dict:
         raise _wrong(f"between 1 and {BATCH_GET} records can be asked for")
     for one in wanted:
         for identifier in one["RecordIdentifiersValueAsString"]:
-            who = {"FeatureGroupName": one["FeatureGroupName"], "RecordIdentifierValueAsString": identifier}
+            who = {
+                "FeatureGroupName": one["FeatureGroupName"],
+                "RecordIdentifierValueAsString": identifier,
+            }
             try:
                 group = _group(one["FeatureGroupName"])
                 found = get(group, identifier, one.get("FeatureNames") or [], asked)
@@ -395,7 +427,10 @@ def _keep_writing(group: dict) -> None:
                 _write(group, hour, some)
                 group["OfflineStoreStatus"] = {"Status": "Active"}
             except Exception as why:  # a store that cannot be written says so, and loses nothing
-                group["OfflineStoreStatus"] = {"Status": "Blocked", "BlockedReason": str(why)[:1024]}
+                group["OfflineStoreStatus"] = {
+                    "Status": "Blocked",
+                    "BlockedReason": str(why)[:1024],
+                }
                 with _lock:
                     _waiting[key] += some
     _waiting.pop(key, None)
@@ -408,7 +443,9 @@ def _hour(at: float) -> datetime:
 
 def _write(group: dict, hour: datetime, rows: list[dict]) -> None:
     """One Parquet object of the rows of one hour of event time."""
-    bucket, prefix = aws.split_url(group["OfflineStoreConfig"]["S3StorageConfig"]["ResolvedOutputS3Uri"])
+    bucket, prefix = aws.split_url(
+        group["OfflineStoreConfig"]["S3StorageConfig"]["ResolvedOutputS3Uri"]
+    )
     body = io.BytesIO()
     pyarrow.parquet.write_table(_table(group, rows), body)
     stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")

@@ -3,7 +3,7 @@
 The local endpoint stands for AWS's own, which speaks TLS: `aws:SecureTransport` is true on
 127.0.0.1, or every TLS-only policy would refuse every call. `aws:PrincipalArn` of a session is
 its role, not the session, so that "this role only" means what it means on AWS. SageMaker's calls
-are asked for like all others. And `refusal` asks for a service that acts in a role of ours
+are asked for like all others, and one event source mapping by its own action. And `refusal` asks for a service that acts in a role of ours
 (a workflow, a job): MiniStack calls such things directly, past its own policies.
 """
 
@@ -47,6 +47,7 @@ _RUNTIME = (  # what SageMaker's two runtimes say by path
     ("POST", re.compile(r"^/BatchGetRecord$"), "BatchGetRecord", "feature-group"),
     ("POST", re.compile(r"^/BatchWriteRecord$"), "BatchWriteRecord", "feature-group"),
 )
+_MAPPING = re.compile(r"^/2015-03-31/event-source-mappings/[^/]+$")
 _NAMES = {  # the member that names a resource of SageMaker, and the resource's kind
     "TrainingJobName": "training-job",
     "ProcessingJobName": "processing-job",
@@ -84,6 +85,9 @@ def action_of(service, method, path, headers, body, query):
     if service == "sagemaker" and not headers.get("x-amz-target"):
         found = [name for verb, like, name, _ in _RUNTIME if verb == method and like.match(path)]
         return f"sagemaker:{found[0]}" if found else None
+    if service == "lambda" and _MAPPING.match(path.rstrip("/")):  # MiniStack asks to list them all
+        verb = {"GET": "Get", "PUT": "Update", "DELETE": "Delete"}.get(method)
+        return f"lambda:{verb}EventSourceMapping" if verb else None
     return _ministack_action(service, method, path, headers, body, query)
 
 
@@ -93,7 +97,9 @@ def resource_of(service, method, path, headers, body, query, region, account):
         return _ministack_arn(service, method, path, headers, body, query, region, account)
     for verb, like, _, kind in _RUNTIME:
         if verb == method and (match := like.match(path)):
-            return sagemaker_arn(kind, unquote(match[1]), region, account) if match.groups() else "*"
+            return (
+                sagemaker_arn(kind, unquote(match[1]), region, account) if match.groups() else "*"
+            )
     try:
         given = json.loads(body or b"{}")
     except ValueError:

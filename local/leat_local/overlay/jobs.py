@@ -64,7 +64,10 @@ def create_training_job(data: dict) -> dict:
         why = "locally a training job needs InputDataConfig, and writes model.tar.gz"
         raise Refused("ValidationException", why)
     command = _program(containers.training, image)
-    job = _new("Training", name, data) | {"SecondaryStatus": "Starting", "SecondaryStatusTransitions": []}
+    job = _new("Training", name, data) | {
+        "SecondaryStatus": "Starting",
+        "SecondaryStatusTransitions": [],
+    }
     _put("Training", name, job)
     _in_background(_train, name, job, command)
     return {"TrainingJobArn": job["TrainingJobArn"]}
@@ -75,7 +78,9 @@ def create_processing_job(data: dict) -> dict:
     name, application = data["ProcessingJobName"], data["AppSpecification"]
     for what in (*_inputs(data), *_outputs(data)):
         if not (what.get("S3Input") or what.get("S3Output")):
-            raise Refused("ValidationException", "locally a processing job knows S3 inputs and outputs only")
+            raise Refused(
+                "ValidationException", "locally a processing job knows S3 inputs and outputs only"
+            )
     command = _program(
         containers.processing,
         application["ImageUri"],
@@ -92,7 +97,9 @@ def describe(kind: str, name: str) -> dict:
     """DescribeTrainingJob, DescribeProcessingJob."""
     job = _jobs.get((kind, name))
     if not job:
-        arn = f"arn:aws:sagemaker:{get_region()}:{get_account_id()}:{kind.lower()}-job/{name.lower()}"
+        arn = (
+            f"arn:aws:sagemaker:{get_region()}:{get_account_id()}:{kind.lower()}-job/{name.lower()}"
+        )
         if kind == "Training":
             raise Refused("ValidationException", "Requested resource not found.")
         raise Refused("ResourceNotFound", f"Could not find requested job with name: {arn}")
@@ -151,7 +158,13 @@ def _in_background(work, name: str, *given) -> None:
 
 def _list(kind: str, data: dict) -> dict:
     found = [job for (k, _), job in list(_jobs.items()) if k == kind]
-    fields = (f"{kind}JobName", f"{kind}JobArn", f"{kind}JobStatus", "CreationTime", "LastModifiedTime")
+    fields = (
+        f"{kind}JobName",
+        f"{kind}JobArn",
+        f"{kind}JobStatus",
+        "CreationTime",
+        "LastModifiedTime",
+    )
     wanted = [j for j in found if data.get("NameContains", "") in j[f"{kind}JobName"]]
     if "StatusEquals" in data:
         wanted = [j for j in wanted if j[f"{kind}JobStatus"] == data["StatusEquals"]]
@@ -191,7 +204,14 @@ def _train(name: str, job: dict, command: list[str]) -> None:
     except Failed as why:
         _end("Training", name, job, "Failed", "Failed", str(why))
     except Exception as error:  # a job that cannot run is a failed job
-        _end("Training", name, job, "Failed", "Failed", f"InternalServerError: {type(error).__name__}: {error}")
+        _end(
+            "Training",
+            name,
+            job,
+            "Failed",
+            "Failed",
+            f"InternalServerError: {type(error).__name__}: {error}",
+        )
 
 
 def _train_inside(name: str, job: dict, command: list[str], run: Run) -> int:
@@ -234,7 +254,9 @@ def _configure_training(folder: Path, job: dict) -> None:
         c["ChannelName"]: {
             "ContentType": c.get("ContentType"),
             "TrainingInputMode": c.get("InputMode", "File"),
-            "S3DistributionType": c["DataSource"]["S3DataSource"].get("S3DataDistributionType", "FullyReplicated"),
+            "S3DistributionType": c["DataSource"]["S3DataSource"].get(
+                "S3DataDistributionType", "FullyReplicated"
+            ),
             "RecordWrapperType": c.get("RecordWrapperType", "None"),
         }
         for c in job["InputDataConfig"]
@@ -295,7 +317,14 @@ def _process(name: str, job: dict, command: list[str]) -> None:
     except Failed as why:
         _end("Processing", name, job, "Failed", None, str(why))
     except Exception as error:  # a job that cannot run is a failed job
-        _end("Processing", name, job, "Failed", None, f"InternalServerError: {type(error).__name__}: {error}")
+        _end(
+            "Processing",
+            name,
+            job,
+            "Failed",
+            None,
+            f"InternalServerError: {type(error).__name__}: {error}",
+        )
 
 
 def _process_inside(name: str, job: dict, command: list[str], run: Run) -> int:
@@ -310,13 +339,20 @@ def _process_inside(name: str, job: dict, command: list[str], run: Run) -> int:
     (container.base / "output").mkdir(exist_ok=True)
     shown = {k: v for k, v in job.items() if not k.endswith("Time") and not k.startswith("_")}
     (config / "processingjobconfig.json").write_text(json.dumps(shown))
-    (config / "resourceconfig.json").write_text(json.dumps({"current_host": "algo-1", "hosts": ["algo-1"]}))
+    (config / "resourceconfig.json").write_text(
+        json.dumps({"current_host": "algo-1", "hosts": ["algo-1"]})
+    )
     job["ProcessingStartTime"] = time.time()
     variables = job.get("Environment", {}) | {"PROCESSING_JOB_ARN": job["ProcessingJobArn"]}
     code = _run(job, run, command, variables, name)
     if not code:  # EndOfJob: a failed job's files are not uploaded
         for given in _outputs(job):
-            _upload_folder(s3, _inside(container, given["S3Output"]["LocalPath"]), given["S3Output"]["S3Uri"], role)
+            _upload_folder(
+                s3,
+                _inside(container, given["S3Output"]["LocalPath"]),
+                given["S3Output"]["S3Uri"],
+                role,
+            )
     return code
 
 
@@ -354,7 +390,9 @@ def _fetch(s3, source: dict, folder: Path, role: str) -> None:
     try:
         s3_folders.fetch(s3, source["S3Uri"], source.get("S3DataType", "S3Prefix"), folder)
     except s3_folders.Nothing as why:
-        raise Failed(f"ClientError: {why} Please ensure that objects exist under it, and that the role {role} may list and read them.") from None
+        raise Failed(
+            f"ClientError: {why} Please ensure that objects exist under it, and that the role {role} may list and read them."
+        ) from None
     except ClientError as why:
         raise Failed(f"ClientError: Data download failed: {why}") from None
 
@@ -409,7 +447,11 @@ def _end(kind: str, name: str, job: dict, status: str, secondary: str | None, wh
     if run.container:
         run.container.forget()
     _move(kind, job, status, secondary or status)
-    detail = {f"{kind}JobName": name, f"{kind}JobArn": job[f"{kind}JobArn"], f"{kind}JobStatus": status}
+    detail = {
+        f"{kind}JobName": name,
+        f"{kind}JobArn": job[f"{kind}JobArn"],
+        f"{kind}JobStatus": status,
+    }
     detail |= {k: job[k] for k in ("SecondaryStatus", "FailureReason", "ExitMessage") if k in job}
     event = {
         "Source": "aws.sagemaker",

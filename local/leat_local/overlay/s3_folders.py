@@ -44,7 +44,9 @@ def _keys(s3, bucket: str, prefix: str) -> list[str]:
 
 
 def _relative(key: str, prefix: str) -> str:
-    """The file's name below the prefix's own folder."""
+    """The file's name below the folder that the prefix names, or else below the one it lies in."""
+    if prefix and not prefix.endswith("/") and key.startswith(f"{prefix}/"):
+        return key[len(prefix) + 1 :]
     return key[prefix.rfind("/") + 1 :]
 
 

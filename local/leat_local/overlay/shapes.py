@@ -41,7 +41,9 @@ def _broken(value, shape, where: str):
     if kind == "structure" and isinstance(value, dict):
         for name, member in shape.members.items():
             if name in value:
-                yield from _broken(value[name], member, f"{where}.{_lower(name)}" if where else _lower(name))
+                yield from _broken(
+                    value[name], member, f"{where}.{_lower(name)}" if where else _lower(name)
+                )
     elif kind == "list" and isinstance(value, list):
         yield from _size(value, shape, where)
         for number, item in enumerate(value, 1):

@@ -98,7 +98,13 @@ class Ended(Error):
 
 def install() -> None:
     """Sets the hooks."""
-    global _ministack_run, _ministack_start, _ministack_task, _ministack_path, _ministack_rule, _ministack_fail
+    global \
+        _ministack_run, \
+        _ministack_start, \
+        _ministack_task, \
+        _ministack_path, \
+        _ministack_rule, \
+        _ministack_fail
     _ministack_run = hooks.replace(ministack, "_run_execution", run_execution)
     _ministack_start = hooks.replace(ministack, "_start_execution", start_execution)
     _ministack_fail = hooks.replace(ministack, "_fail_execution", fail_execution)
@@ -126,7 +132,9 @@ def start_execution(data: dict):
     try:
         json.loads(given)
     except ValueError:
-        return error_response_json("InvalidExecutionInput", "Invalid State Machine Execution Input", 400)
+        return error_response_json(
+            "InvalidExecutionInput", "Invalid State Machine Execution Input", 400
+        )
     if len(given.encode()) > LARGEST:
         why = f"1 validation error detected: Value at 'input' has length greater than {LARGEST}"
         return error_response_json("ValidationException", why, 400)
@@ -135,7 +143,9 @@ def start_execution(data: dict):
     if answer[0] == 400 and json.loads(answer[2]).get("__type") == "ExecutionAlreadyExists":
         known = ministack._executions.get(json.loads(answer[2])["message"].split("'")[1])
         if known and known["status"] == "RUNNING" and known["input"] == given:
-            return json_response({"executionArn": known["executionArn"], "startDate": known["startDate"]})
+            return json_response(
+                {"executionArn": known["executionArn"], "startDate": known["startDate"]}
+            )
     return answer
 
 
@@ -198,7 +208,9 @@ def add_event(execution: dict, kind: str, details: dict | None = None) -> dict:
             "id": len(execution["events"]) + 1,
             "previousEventId": _before.get(),
             "type": kind,
-            "timestamp": datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "timestamp": datetime.now(timezone.utc)
+            .isoformat(timespec="milliseconds")
+            .replace("+00:00", "Z"),
             **(details or {}),
         }
         execution["events"].append(event)
@@ -270,12 +282,16 @@ def execute_task(state: dict, given, execution: dict, ctx: dict):
         ctx["State"]["RetryCount"] = retries.count
         token = new_uuid()
         if ".waitForTaskToken" in state.get("Resource", ""):
-            ctx["Task"] = {"Token": token}  # of this attempt: a late answer to an earlier one is none
+            ctx["Task"] = {
+                "Token": token
+            }  # of this attempt: a late answer to an earlier one is none
         try:
             if jsonata:
                 effective = ministack._apply_jsonata_arguments(state, given, ctx)
             else:
-                effective = ministack._apply_parameters(state, ministack._apply_input_path(state, given, ctx), ctx)
+                effective = ministack._apply_parameters(
+                    state, ministack._apply_input_path(state, given, ctx), ctx
+                )
             result = _attempt(state, effective, execution, ctx, given, token)
             output = _output_of(state, given, ctx, result, jsonata)
             return fits(output, ctx["State"]["Name"]), ministack._next_or_end(state)
@@ -293,7 +309,9 @@ def _output_of(state: dict, given, ctx: dict, result, jsonata: bool):
         return output
     if selector := state.get("ResultSelector"):
         result = ministack._resolve_params_obj(selector, result, ctx)
-    return ministack._apply_output_path(state, ministack._apply_result_path(state, given, result), ctx)
+    return ministack._apply_output_path(
+        state, ministack._apply_result_path(state, given, result), ctx
+    )
 
 
 def _attempt(state: dict, effective, execution: dict, ctx: dict, given, token: str):
@@ -318,9 +336,15 @@ def _attempt(state: dict, effective, execution: dict, ctx: dict, given, token: s
             raise
         timed_out = why.error in ("States.Timeout", "States.HeartbeatTimeout")
         event, key = ("TaskTimedOut", "taskTimedOut") if timed_out else ("TaskFailed", "taskFailed")
-        add_event(execution, event, {f"{key}EventDetails": who | {"error": why.error, "cause": why.cause}})
+        add_event(
+            execution, event, {f"{key}EventDetails": who | {"error": why.error, "cause": why.cause}}
+        )
         raise
-    add_event(execution, "TaskSucceeded", {"taskSucceededEventDetails": who | {"output": json.dumps(result)}})
+    add_event(
+        execution,
+        "TaskSucceeded",
+        {"taskSucceededEventDetails": who | {"output": json.dumps(result)}},
+    )
     return result
 
 
@@ -353,7 +377,9 @@ def _begin(resource: str, effective) -> tuple[Future, threading.Event]:
         except Exception as why:
             done.set_exception(Error("States.Runtime", f"{type(why).__name__}: {why}"))
 
-    threading.Thread(target=contextvars.copy_context().run, args=(work,), daemon=True, name="task").start()
+    threading.Thread(
+        target=contextvars.copy_context().run, args=(work,), daemon=True, name="task"
+    ).start()
     return done, nobody
 
 
@@ -366,7 +392,9 @@ def _call(resource: str, effective, seconds):
         except TimeoutError:
             if until and time.monotonic() > until:
                 nobody.set()
-                raise Error("States.Timeout", f"The task did not end in {seconds} seconds") from None
+                raise Error(
+                    "States.Timeout", f"The task did not end in {seconds} seconds"
+                ) from None
             if not alive():
                 nobody.set()
                 raise Ended() from None
@@ -375,7 +403,13 @@ def _call(resource: str, effective, seconds):
 def _call_back(resource: str, effective, execution: dict, who: dict, token: str, seconds, beat):
     """Calls, then waits for whoever has the token. A call that fails is a task that fails."""
     now = time.monotonic()
-    waiting = {"event": threading.Event(), "result": None, "error": None, "heartbeat": None, "beat": now}
+    waiting = {
+        "event": threading.Event(),
+        "result": None,
+        "error": None,
+        "heartbeat": None,
+        "beat": now,
+    }
     ministack._task_tokens[token] = waiting
     until = now + seconds if seconds else None
     done, nobody = _begin(resource.replace(".waitForTaskToken", ""), effective)
@@ -413,7 +447,9 @@ def send_task_success(data: dict):
     except (TypeError, ValueError):
         return error_response_json("InvalidOutput", "Invalid Output: the output is no JSON", 400)
     if len(output.encode()) > LARGEST:
-        return error_response_json("InvalidOutput", f"Invalid Output: more than {LARGEST} bytes", 400)
+        return error_response_json(
+            "InvalidOutput", f"Invalid Output: more than {LARGEST} bytes", 400
+        )
     return _answer(data, "result", output)
 
 

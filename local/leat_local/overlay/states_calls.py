@@ -72,7 +72,9 @@ def install() -> None:
         ("sns:publish", "SNS:Publish", lambda d: d.get("TopicArn") or d.get("TargetArn") or "*"),
         ("events:putEvents", "Events:PutEvents", lambda _: _arn("events", "event-bus/default")),
     ):
-        table[_OPTIMIZED + known] = functools.partial(_permitted, table[_OPTIMIZED + known], action, resource)
+        table[_OPTIMIZED + known] = functools.partial(
+            _permitted, table[_OPTIMIZED + known], action, resource
+        )
     # MiniStack looks for the first that begins the resource: the longer name goes first.
     for operation in (
         "createTrainingJob",
@@ -170,7 +172,9 @@ def call_sagemaker(resource: str, given: dict):
     except Refused as why:
         known = why.code in ("ResourceInUse", "ResourceNotFound", "ResourceLimitExceeded")
         error = f"SageMaker.{why.code}Exception" if known else other
-        cause = f"{why} (Service: AmazonSageMaker; Status Code: {why.status}; Error Code: {why.code})"
+        cause = (
+            f"{why} (Service: AmazonSageMaker; Status Code: {why.status}; Error Code: {why.code})"
+        )
         raise Error(error, cause) from None
     return _job(kind, given[f"{kind}JobName"]) if how else answer
 
@@ -236,7 +240,11 @@ def start_execution(_resource: str, given: dict) -> dict:
     answer = json.loads(body)
     if status >= 400:
         code = answer.get("__type", "")
-        error = f"StepFunctions.{code}" if code.endswith("Exception") else f"StepFunctions.{code}Exception"
+        error = (
+            f"StepFunctions.{code}"
+            if code.endswith("Exception")
+            else f"StepFunctions.{code}Exception"
+        )
         raise Error(error, answer.get("message", ""))
     return {"ExecutionArn": answer["executionArn"], "StartDate": answer["startDate"]}
 
@@ -247,7 +255,11 @@ def run_execution(resource: str, given: dict) -> dict:
     name = request["stateMachineArn"].rpartition(":")[2]
     other = "StepFunctions.AWSStepFunctionsException"
     for action in ("DescribeExecution", "StopExecution"):
-        permit(other, f"states:{action}", _arn("states", f"execution:{name}:{request.get('name', '*')}"))
+        permit(
+            other,
+            f"states:{action}",
+            _arn("states", f"execution:{name}:{request.get('name', '*')}"),
+        )
     _rule(other, "StepFunctionsGetEventsForStepFunctionsExecutionRule")
     child = ministack._executions[start_execution(resource, given)["ExecutionArn"]]
     while child["status"] == "RUNNING":
@@ -283,7 +295,9 @@ def sdk(resource: str, given):
     if not prefix:
         return _ministack_sdk(resource, given)
     operation = call[0].upper() + call[1:]
-    return _request(_BOTOCORE.get(service, service), operation, given or {}, prefix, f"{prefix}Exception")
+    return _request(
+        _BOTOCORE.get(service, service), operation, given or {}, prefix, f"{prefix}Exception"
+    )
 
 
 def _request(
@@ -296,7 +310,11 @@ def _request(
     of = model.operation_model(operation)
     client = aws.client(service, states.role.get() or None, _session())
     try:
-        asked = _blobs(ministack._sdk_json_param_value(given, of.input_shape), of.input_shape) if of.input_shape else {}
+        asked = (
+            _blobs(ministack._sdk_json_param_value(given, of.input_shape), of.input_shape)
+            if of.input_shape
+            else {}
+        )
         answer = getattr(client, xform_name(operation))(**asked)
     except botocore.exceptions.ParamValidationError as why:
         raise Error("States.Runtime", f"{service}:{operation}: {why}") from None
@@ -304,7 +322,9 @@ def _request(
         raise _error(why, of, prefix, other) from None
     answer.pop("ResponseMetadata", None)
     told = _plain(answer)
-    return told if as_sent or not of.output_shape else ministack._sdk_json_value(told, of.output_shape)
+    return (
+        told if as_sent or not of.output_shape else ministack._sdk_json_value(told, of.output_shape)
+    )
 
 
 def _error(why: botocore.exceptions.ClientError, of, prefix: str, other: str) -> Error:
@@ -323,7 +343,9 @@ def _blobs(value, shape):
     if shape.type_name == "blob":
         return json.dumps(value).encode()
     if shape.type_name == "structure" and isinstance(value, dict):
-        return {k: _blobs(v, shape.members[k]) if k in shape.members else v for k, v in value.items()}
+        return {
+            k: _blobs(v, shape.members[k]) if k in shape.members else v for k, v in value.items()
+        }
     if shape.type_name == "list" and isinstance(value, list):
         return [_blobs(item, shape.member) for item in value]
     if shape.type_name == "map" and isinstance(value, dict):

@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from ministack.core.responses import new_uuid, now_iso
 from ministack.services import stepfunctions as ministack
 
-from . import aws, hooks, states
+from . import aws, hooks, iam, states
 from .states import Ended, Error, add_event, fits
 
 USES = {
@@ -59,18 +59,33 @@ def run_map_items(state: dict, given, execution: dict, ctx: dict):
     add_event(execution, "MapStateSucceeded")
     if selector := state.get("ResultSelector"):
         result = ministack._resolve_params_obj(selector, result, ctx)
-    output = ministack._apply_output_path(state, ministack._apply_result_path(state, given, result), ctx)
+    output = ministack._apply_output_path(
+        state, ministack._apply_result_path(state, given, result), ctx
+    )
     return fits(output, name), ministack._next_or_end(state)
 
 
 def _items(state: dict, read, ctx: dict, distributed: bool) -> list:
     if distributed and state.get("ItemReader"):
+        _may_read(state["ItemReader"], read, ctx)
         return ministack._read_map_items(state["ItemReader"], read, ctx)
     path = state.get("ItemsPath", "$")
     items = ministack._resolve_path_or_ctx(path, read, ctx)
     if not isinstance(items, list):
-        raise Error("States.Runtime", f"Reference path \"{path}\" must point to array.")
+        raise Error("States.Runtime", f'Reference path "{path}" must point to array.')
     return items
+
+
+def _may_read(reader: dict, read, ctx: dict) -> None:
+    """The items are read with the execution's role; MiniStack reads them past it."""
+    given = ministack._resolve_params_obj(reader.get("Parameters") or {}, read, ctx)
+    bucket = f"arn:aws:s3:::{given.get('Bucket', '')}"
+    lists = reader.get("Resource", "").endswith("listObjectsV2")
+    action, resource = (
+        ("s3:ListBucket", bucket) if lists else ("s3:GetObject", f"{bucket}/{given.get('Key', '')}")
+    )
+    if why := iam.refusal(states.role.get(), "map", action, resource):
+        raise Error("States.ItemReaderFailed", why)
 
 
 class _Run:
@@ -105,7 +120,9 @@ class _Run:
     def branch(self, given, execution: dict, ctx: dict):
         """One branch, from its first state to its last."""
         machine = self.processor
-        return ministack._run_sub_machine(machine.get("States", {}), machine.get("StartAt"), given, execution, ctx)
+        return ministack._run_sub_machine(
+            machine.get("States", {}), machine.get("StartAt"), given, execution, ctx
+        )
 
 
 class _Inline(_Run):
@@ -127,15 +144,21 @@ class _Inline(_Run):
         try:
             given, ctx = self.select(number, self.items[number])
             self.results[number] = self.branch(given, self.execution, ctx)
-            add_event(self.execution, "MapIterationSucceeded", {"mapIterationSucceededEventDetails": who})
+            add_event(
+                self.execution, "MapIterationSucceeded", {"mapIterationSucceededEventDetails": who}
+            )
         except Exception as why:
             ended = isinstance(why, Ended)
-            event, key = ("Aborted", "Aborted") if ended else ("Failed", "Failed")
-            add_event(self.execution, f"MapIteration{event}", {f"mapIteration{key}EventDetails": who})
+            end = "Aborted" if ended else "Failed"
+            add_event(
+                self.execution, f"MapIteration{end}", {f"mapIteration{end}EventDetails": who}
+            )
             with self.lock:
                 if not ended and not self.failure:
                     known = isinstance(why, Error)
-                    self.failure = why if known else Error("States.Runtime", f"{type(why).__name__}: {why}")
+                    self.failure = (
+                        why if known else Error("States.Runtime", f"{type(why).__name__}: {why}")
+                    )
                     self.run["status"] = "FAILED"
 
 
@@ -143,8 +166,12 @@ class _Distributed(_Run):
     def all(self):
         """The children's outputs in order, or where the result files lie."""
         self._open()
-        add_event(self.execution, "MapRunStarted", {"mapRunStartedEventDetails": {"mapRunArn": self.arn}})
-        self.side_by_side(self._one, len(self.batches), int(self.number("MaxConcurrency")) or CHILDREN)
+        add_event(
+            self.execution, "MapRunStarted", {"mapRunStartedEventDetails": {"mapRunArn": self.arn}}
+        )
+        self.side_by_side(
+            self._one, len(self.batches), int(self.number("MaxConcurrency")) or CHILDREN
+        )
         exceeded = self.run["status"] == "FAILED"
         if not exceeded:
             self.run["status"] = "SUCCEEDED"
@@ -166,7 +193,10 @@ class _Distributed(_Run):
         self.place = f"arn:aws:states:{region}:{account}"
         self.id = new_uuid()
         self.arn = f"{self.place}:mapRun:{machine}/{self.label}:{self.id}"
-        self.count, self.share = self.number("ToleratedFailureCount"), self.number("ToleratedFailurePercentage")
+        self.count, self.share = (
+            self.number("ToleratedFailureCount"),
+            self.number("ToleratedFailurePercentage"),
+        )
         zero = dict.fromkeys(_COUNTS.split(), 0)
         items, children = len(self.items), len(self.batches)
         self.children: list[dict | None] = [None] * children
@@ -195,7 +225,11 @@ class _Distributed(_Run):
         size = min(int(inner.number("MaxInputBytesPerBatch")) or states.LARGEST, states.LARGEST)
         head = {}
         if "BatchInput" in batcher:
-            head = {"BatchInput": ministack._resolve_params_obj(batcher["BatchInput"], self.read, self.ctx)}
+            head = {
+                "BatchInput": ministack._resolve_params_obj(
+                    batcher["BatchInput"], self.read, self.ctx
+                )
+            }
         batches, now = [], []
         for one in selected:
             if now and (len(now) == most or _bytes({**head, "Items": [*now, one]}) > size):
@@ -219,7 +253,9 @@ class _Distributed(_Run):
         try:
             output = json.dumps(fits(self.branch(given, child, self._context(child)), "the child"))
             child |= {"output": output, "stopDate": now_iso(), "status": "SUCCEEDED"}
-            add_event(child, "ExecutionSucceeded", {"executionSucceededEventDetails": {"output": output}})
+            add_event(
+                child, "ExecutionSucceeded", {"executionSucceededEventDetails": {"output": output}}
+            )
             self._count(items, "running", "succeeded")
         except Ended:
             child |= {"stopDate": now_iso(), "status": "ABORTED"}
@@ -265,7 +301,10 @@ class _Distributed(_Run):
             "RoleArn": states.role.get(),
             "StartTime": child["startDate"],
         }
-        ctx["StateMachine"] = {"Id": child["stateMachineArn"], "Name": f"{self.machine}/{self.label}"}
+        ctx["StateMachine"] = {
+            "Id": child["stateMachineArn"],
+            "Name": f"{self.machine}/{self.label}",
+        }
         return ctx
 
     def _count(self, items: int, before: str, after: str) -> None:
@@ -277,8 +316,13 @@ class _Distributed(_Run):
                 self.run["status"] = "FAILED"
 
     def _exceeded(self, failed: int) -> bool:
-        by_count = any(f in self.state for f in ("ToleratedFailureCount", "ToleratedFailureCountPath"))
-        by_share = any(f in self.state for f in ("ToleratedFailurePercentage", "ToleratedFailurePercentagePath"))
+        by_count = any(
+            f in self.state for f in ("ToleratedFailureCount", "ToleratedFailureCountPath")
+        )
+        by_share = any(
+            f in self.state
+            for f in ("ToleratedFailurePercentage", "ToleratedFailurePercentagePath")
+        )
         if not by_count and not by_share:
             return failed > 0
         over = by_count and failed > self.count
@@ -287,7 +331,11 @@ class _Distributed(_Run):
     # Results
 
     def _transformation(self, default: str) -> str:
-        return self.state.get("ResultWriter", {}).get("WriterConfig", {}).get("Transformation", default)
+        return (
+            self.state.get("ResultWriter", {})
+            .get("WriterConfig", {})
+            .get("Transformation", default)
+        )
 
     def _shown(self, children: list[dict | None], how: str) -> list:
         """What is told of the children; a failed one is always told as a whole."""
@@ -318,14 +366,21 @@ class _Distributed(_Run):
                 if not some:
                     continue
                 told = self._shown(some, self._transformation("NONE"))
-                body = "".join(f"{json.dumps(one)}\n" for one in told) if lines else json.dumps(told)
+                body = (
+                    "".join(f"{json.dumps(one)}\n" for one in told) if lines else json.dumps(told)
+                )
                 key = f"{folder}/{status}_0.{'jsonl' if lines else 'json'}"
                 s3.put_object(Bucket=bucket, Key=key, Body=body.encode())
                 files[status].append({"Key": key, "Size": len(body.encode())})
-                for counts, field in ((self.run["itemCounts"], status), (self.run["executionCounts"], status)):
+                for counts, field in (
+                    (self.run["itemCounts"], status),
+                    (self.run["executionCounts"], status),
+                ):
                     counts["resultsWritten"] += counts[field.lower()]
             manifest = {"DestinationBucket": bucket, "MapRunArn": self.arn, "ResultFiles": files}
-            s3.put_object(Bucket=bucket, Key=f"{folder}/manifest.json", Body=json.dumps(manifest).encode())
+            s3.put_object(
+                Bucket=bucket, Key=f"{folder}/manifest.json", Body=json.dumps(manifest).encode()
+            )
         except Exception as why:
             raise Error("States.ResultWriterFailed", str(why)) from None
         details = {"Bucket": bucket, "Key": f"{folder}/manifest.json"}
