@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
+from leat_local import workflows
+
 ROLE = "arn:aws:iam::000000000000:role/test"
 XGBOOST = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1"
 ENDED = ("Completed", "Failed", "Stopped")
@@ -366,6 +368,61 @@ def test_a_processing_job_over_its_time_is_stopped_with_its_children(jobs):
     began = time.monotonic()
     job = jobs.processed(jobs.process(script, seconds=1))
     assert job["ProcessingJobStatus"] == "Stopped" and time.monotonic() - began < 30
+
+
+def test_an_isolated_job_reaches_no_service(jobs):
+    script = """
+import os, sys
+sys.exit(3 if any(k.startswith(("AWS_ENDPOINT", "AWS_ACCESS", "AWS_SECRET")) for k in os.environ) else 0)
+"""
+    name = jobs.process(script, NetworkConfig={"EnableNetworkIsolation": True})
+    assert jobs.processed(name)["ProcessingJobStatus"] == "Completed"
+    assert jobs.processed(jobs.process(script))["ExitMessage"] == "exit code: 3"
+
+
+def test_the_workflows_own_states_train_and_evaluate(aws, jobs):
+    """`train.asl.json` from its training to its verdict, on a first model that nobody has to beat."""
+    given = {name: name.lower() for name in workflows.names("train")}
+    given |= {"XgboostImage": XGBOOST, "LakeBucket": jobs.bucket, "Recipe": "cards"}
+    given |= {name: ROLE for name in given if name.endswith("Role")}
+    given |= {name: "ml.m5.large" for name in given if name.endswith("Instance")}
+    states = workflows.definition("train", given)["States"]
+    kept = {name: states[name] for name in ("Train", "EvaluateFirst", "ReadEvaluation")}
+    for state, after in zip(kept.values(), ("EvaluateFirst", "ReadEvaluation", None), strict=True):
+        state.pop("Catch")
+        state.pop("Next")
+        state.update({"Next": after} if after else {"End": True})
+    jobs.put("artifacts/jobs/evaluate.py", (workflows.FOLDER / "evaluate.py").read_text())
+    jobs.put("run/channels/candidate/train/0.csv", rows(300))
+    jobs.put("run/channels/candidate/evaluate/0.csv", rows(200, 2))
+    folder = f"s3://{jobs.bucket}/run/"
+    channels = {s: f"{folder}channels/candidate/{s}/" for s in ("train", "evaluate")}
+    run = aws.stepfunctions.start_execution(
+        stateMachineArn=aws.stepfunctions.create_state_machine(
+            name=f"test-{uuid.uuid4().hex[:8]}",
+            definition=json.dumps({"StartAt": "Train", "States": kept}),
+            roleArn=ROLE,
+        )["stateMachineArn"],
+        input=json.dumps(
+            {
+                "folder": folder,
+                "features": {"of": channels},
+                "fit": {"of": {"state_hash": "abc"}},
+                "given": {"tolerance": 0.005},
+                "evaluation_key": "run/evaluation/evaluation.json",
+            }
+        ),
+    )["executionArn"]
+
+    def ended():
+        found = aws.stepfunctions.describe_execution(executionArn=run)
+        return found if found["status"] != "RUNNING" else None
+
+    done = jobs.until(ended, 90)
+    assert done["status"] == "SUCCEEDED", done
+    told = json.loads(done["output"])
+    assert told["evaluation"]["of"]["better"] is True
+    assert told["training"]["model"].endswith("/output/model.tar.gz")
 
 
 def test_the_leat_image_is_the_command_itself(aws, jobs):

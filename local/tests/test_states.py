@@ -250,7 +250,7 @@ def test_retries_wait_as_they_say(workflows, fail):
     assert output["kept"] == 1 and output["why"]["Error"] == "Busy"
     assert json.loads(output["why"]["Cause"])["errorMessage"] == "no room"
     begun = [e["timestamp"] for e in workflows.history(execution) if e["type"] == "TaskScheduled"]
-    waits = [(b - a).total_seconds() for a, b in zip(begun, begun[1:])]
+    waits = [(b - a).total_seconds() for a, b in zip(begun, begun[1:], strict=False)]
     assert len(begun) == 3 and 1 <= waits[0] < 4 and 2 <= waits[1] < 5
 
 

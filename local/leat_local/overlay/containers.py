@@ -85,20 +85,22 @@ class Job:
             raise ValueError(f"{path} is not under /opt/ml")
         return Path(mapped)
 
-    def start(self, command: list[str], variables: dict[str, str], role: str, name: str) -> None:
-        """Starts the program, with the rights of `role`."""
+    def start(
+        self, command: list[str], variables: dict[str, str], role: str | None, name: str
+    ) -> None:
+        """Starts the program with the rights of `role`; isolated, it has none and knows no AWS."""
         env = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "LEAT_", "PYTHON"))}
-        env |= {name: self._mapped(value) for name, value in variables.items()}
+        env |= {variable: self._mapped(value) for variable, value in variables.items()}
         env |= {
-            "AWS_ENDPOINT_URL": aws.endpoint(),
             "AWS_REGION": get_region(),
             "AWS_DEFAULT_REGION": get_region(),
             "AWS_EC2_METADATA_DISABLED": "true",
-            **aws.credentials(role, name),
             "SAGEMAKER_BASE_DIR": str(self.base),
             "TMPDIR": str(self.folder),
             "PYTHONUNBUFFERED": "1",
         }
+        if role:
+            env |= {"AWS_ENDPOINT_URL": aws.endpoint(), **aws.credentials(role, name)}
         with self.log.open("ab") as out:
             self.process = subprocess.Popen(
                 [self._mapped(part) for part in command],

@@ -370,7 +370,7 @@ def _run(job: dict, run: Run, command: list[str], variables: dict, name: str) ->
     """Runs the program until it ends, is told to stop, or its time is over; gives its exit status."""
     container = run.container
     try:
-        container.start(command, variables, job["RoleArn"], name)
+        container.start(command, variables, None if _isolated(job) else job["RoleArn"], name)
     except OSError as why:
         raise Failed(f"AlgorithmError: Cannot start the container: {why}, exit code: 127") from None
     until = time.monotonic() + job["StoppingCondition"]["MaxRuntimeInSeconds"]
@@ -384,6 +384,11 @@ def _run(job: dict, run: Run, command: list[str], variables: dict, name: str) ->
             if run.stop.is_set() or job_over:
                 container.end()
                 return container.process.wait()
+
+
+def _isolated(job: dict) -> bool:
+    network = job.get("NetworkConfig", {})
+    return bool(job.get("EnableNetworkIsolation") or network.get("EnableNetworkIsolation"))
 
 
 def _fetch(s3, source: dict, folder: Path, role: str) -> None:

@@ -192,6 +192,12 @@ def alive() -> bool:
     return all(one["status"] == "RUNNING" for one in living.get())
 
 
+def session() -> str:
+    """The name of the role's session: the state machine's, so that its clients are made once."""
+    chain = living.get()
+    return chain[0]["stateMachineArn"].rpartition(":")[2][:64] if chain else "states"
+
+
 def pause(seconds: float) -> None:
     """Sleeps as long as that, unless the execution ends."""
     until = time.monotonic() + seconds * ministack._SFN_WAIT_SCALE

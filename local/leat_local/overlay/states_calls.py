@@ -95,14 +95,9 @@ def _arn(service: str, resource: str) -> str:
     return f"arn:aws:{service}:{get_region()}:{get_account_id()}:{resource}"
 
 
-def _session() -> str:
-    living = states.living.get()
-    return living[0]["name"][:64] if living else "states"
-
-
 def permit(error: str, action: str, resource: str, keys: dict | None = None) -> None:
     """Fails the task with `error` where the execution's role may not."""
-    if why := iam.refusal(states.role.get(), _session(), action, resource, keys):
+    if why := iam.refusal(states.role.get(), states.session(), action, resource, keys):
         raise Error(error, why)
 
 
@@ -308,7 +303,7 @@ def _request(
     if operation not in model.operation_names:
         raise Error("States.Runtime", f"{service} has no operation {operation}")
     of = model.operation_model(operation)
-    client = aws.client(service, states.role.get() or None, _session())
+    client = aws.client(service, states.role.get() or None, states.session())
     try:
         asked = (
             _blobs(ministack._sdk_json_param_value(given, of.input_shape), of.input_shape)

@@ -84,7 +84,7 @@ def _may_read(reader: dict, read, ctx: dict) -> None:
     action, resource = (
         ("s3:ListBucket", bucket) if lists else ("s3:GetObject", f"{bucket}/{given.get('Key', '')}")
     )
-    if why := iam.refusal(states.role.get(), "map", action, resource):
+    if why := iam.refusal(states.role.get(), states.session(), action, resource):
         raise Error("States.ItemReaderFailed", why)
 
 
@@ -150,9 +150,7 @@ class _Inline(_Run):
         except Exception as why:
             ended = isinstance(why, Ended)
             end = "Aborted" if ended else "Failed"
-            add_event(
-                self.execution, f"MapIteration{end}", {f"mapIteration{end}EventDetails": who}
-            )
+            add_event(self.execution, f"MapIteration{end}", {f"mapIteration{end}EventDetails": who})
             with self.lock:
                 if not ended and not self.failure:
                     known = isinstance(why, Error)
@@ -360,7 +358,7 @@ class _Distributed(_Run):
         lines = writer.get("WriterConfig", {}).get("OutputType") == "JSONL"
         files: dict[str, list] = {"FAILED": [], "PENDING": [], "SUCCEEDED": []}
         try:
-            s3 = aws.client("s3", states.role.get(), self.execution["name"])
+            s3 = aws.client("s3", states.role.get(), states.session())
             for status in ("SUCCEEDED", "FAILED"):
                 some = [c for c in self.children if c and c["status"] == status]
                 if not some:
