@@ -52,6 +52,7 @@ impl Replayed {
             "rows": self.batch.len(),
             "rejected": self.rejects.count(),
             "rejected_by": self.rejects.document(),
+            "dropped_by": self.rejects.dropped(),
             "already_applied": self.repeats,
             "late": self.late,
             "order": match self.order {

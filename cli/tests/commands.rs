@@ -17,7 +17,7 @@ use leat::windows::item::Item;
 use leat::{cleansed, encode};
 use leat_lake::units::{Decision, Unit, UnitFile};
 use leat_lake::{Lake, parquet};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const RECIPES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../recipes/card-transactions");
@@ -311,6 +311,25 @@ fn labels_are_a_data_set_of_their_own() {
     // Without labels nothing can be learnt from them, and the step says so.
     let fit = "fit recipe.yaml bare.jsonl --keys file:secret --state state.json";
     desk.refused(fit, &["target_encode", "no row that has a label"]);
+}
+
+#[test]
+fn a_sentinel_is_dropped_by_its_rule() {
+    let desk = Desk::new();
+    let mut events = desk.read("events.jsonl");
+    events.extend(b"{\"_leat_sentinel\":\"go-1\"}\n{\"_leat_sentinel\":7}\n");
+    fs::write(desk.path("marked.jsonl"), events).unwrap();
+    let fit = |data: &str| {
+        desk.json(&format!("fit recipe.yaml {data} --keys file:secret --state {data}.json"), 0)
+    };
+    let (plain, marked) = (fit("events.jsonl"), fit("marked.jsonl"));
+    assert_eq!(
+        (&plain["data"]["dropped_by"], &marked["data"]["dropped_by"]["sentinel"]),
+        (&json!({}), &json!(1))
+    );
+    assert_eq!(plain["state_hash"], marked["state_hash"]);
+    let rejected = |found: &Value| found["data"]["rejected"].as_u64().unwrap();
+    assert_eq!(rejected(&marked), rejected(&plain) + 1, "the lookalike");
 }
 
 #[test]

@@ -48,6 +48,15 @@ pub struct Piece {
     pub batch: Batch,
     /// What could not be decoded.
     pub rejects: Vec<Reject>,
+    /// How many sentinels lay among the rows.
+    pub sentinels: u64,
+}
+
+impl Piece {
+    /// Without a row.
+    fn new(decoder: &Decoder) -> Self {
+        Piece { batch: decoder.batch(), rejects: Vec::new(), sentinels: 0 }
+    }
 }
 
 impl DataArguments {
@@ -138,6 +147,7 @@ impl Data<'_> {
         let (mut rejects, mut bytes) = (Rejects::default(), 0);
         self.each("reading", engine.recipe(), engine.decoder(), |piece| {
             rejects.add(&piece.rejects);
+            rejects.drop_sentinels(piece.sentinels);
             let (mut batch, refused) =
                 engine.admit(piece.batch).map_err(|why| Refusal::new(why.to_string()))?;
             rejects.add(&refused);

@@ -52,10 +52,11 @@ impl Source<'_> {
         let mut lines = JsonLines::new(self.unpacked(places)?, self.name(), self.landed);
         let mut more = true;
         while more {
-            let mut piece = Piece { batch: decoder.batch(), rejects: Vec::new() };
+            let mut piece = Piece::new(decoder);
             more = lines
                 .read(decoder, ROWS, &mut piece.batch, &mut piece.rejects)
                 .map_err(|why| self.failed(&why))?;
+            piece.sentinels = lines.sentinels().len() as u64;
             visit(piece)?;
         }
         Ok(())
@@ -67,7 +68,7 @@ impl Source<'_> {
             .map_err(|why| Refusal::new(format!("cannot read {}: {why}", self.item.name)))?;
         let mut more = true;
         while more {
-            let mut piece = Piece { batch: decoder.batch(), rejects: Vec::new() };
+            let mut piece = Piece::new(decoder);
             more = rows
                 .read(decoder, ROWS, &mut piece.batch, &mut piece.rejects)
                 .map_err(|why| self.failed(&why))?;
@@ -100,7 +101,7 @@ impl Source<'_> {
                     })?;
                     done += batch.len() as u64;
                     self.progress.set(before + file.len() as u64 * done / rows);
-                    visit(Piece { batch, rejects: Vec::new() })?;
+                    visit(Piece { batch, ..Piece::new(decoder) })?;
                 }
             }
             Err(ParquetError::NoColumn(_)) => self.foreign(file, recipe, decoder, visit)?,
@@ -131,7 +132,7 @@ impl Source<'_> {
         let (mut line, mut number) = (Vec::new(), 0);
         for columns in reader {
             let columns = columns.map_err(refuse)?;
-            let mut piece = Piece { batch: decoder.batch(), rejects: Vec::new() };
+            let mut piece = Piece::new(decoder);
             for row in 0..columns.first().map_or(0, Column::len) {
                 line.clear();
                 names.row(&columns, row, &mut line);

@@ -3,11 +3,15 @@
 use std::collections::BTreeMap;
 
 use leat::record::Reject;
+use leat::sentinel;
 use serde_json::{Value, json};
 
-/// Rejects by rule.
+/// Rejects by rule, and what was dropped.
 #[derive(Debug, Default)]
-pub struct Rejects(BTreeMap<String, Rule>);
+pub struct Rejects {
+    rules: BTreeMap<String, Rule>,
+    sentinels: u64,
+}
 
 #[derive(Debug)]
 struct Rule {
@@ -23,25 +27,38 @@ impl Rejects {
         for reject in rejects {
             let new =
                 || Rule { count: 0, first: place(reject), message: reject.reason.message.clone() };
-            self.0.entry(reject.reason.rule.clone()).or_insert_with(new).count += 1;
+            self.rules.entry(reject.reason.rule.clone()).or_insert_with(new).count += 1;
+        }
+    }
+
+    /// Counts so many lines that are no events.
+    pub fn drop_sentinels(&mut self, count: u64) {
+        self.sentinels += count;
+    }
+
+    /// How many were dropped, by rule.
+    pub fn dropped(&self) -> Value {
+        match self.sentinels {
+            0 => json!({}),
+            count => json!({(sentinel::RULE): count}),
         }
     }
 
     /// How many there are.
     pub fn count(&self) -> u64 {
-        self.0.values().map(|rule| rule.count).sum()
+        self.rules.values().map(|rule| rule.count).sum()
     }
 
     /// Says on standard error what was left out.
     pub fn tell(&self) {
-        for (rule, Rule { count, first, message }) in &self.0 {
+        for (rule, Rule { count, first, message }) in &self.rules {
             eprintln!("note: {count} rejected by rule `{rule}`; the first is {first}: {message}");
         }
     }
 
     /// How many by rule.
     pub fn document(&self) -> Value {
-        self.0.iter().map(|(rule, Rule { count, .. })| (rule.clone(), json!(count))).collect()
+        self.rules.iter().map(|(rule, Rule { count, .. })| (rule.clone(), json!(count))).collect()
     }
 }
 

@@ -86,6 +86,7 @@ pub fn run(args: &Arguments) -> Result<Answer, Refusal> {
     let (mut metrics, mut rejects) = (evaluation.start(), Rejects::default());
     data.each("validating", &recipe, &decoder, |piece| {
         rejects.add(&piece.rejects);
+        rejects.drop_sentinels(piece.sentinels);
         evaluation.update(&mut metrics, &piece.batch.columns, piece.batch.len());
         Ok(())
     })?;
@@ -103,7 +104,7 @@ pub fn run(args: &Arguments) -> Result<Answer, Refusal> {
     let text = format!("{}\n{summary}", table(&header, outcomes.iter().map(row)));
     let document = json!({
         "passed": failed == 0, "rows": metrics.rows(), "rejected": rejects.count(),
-        "rejected_by": rejects.document(), "ruleset_hash": ruleset.hash(),
+        "rejected_by": rejects.document(), "dropped_by": rejects.dropped(), "ruleset_hash": ruleset.hash(),
         "now": timestamp::to_text(now.saturating_mul(1000)), "outcomes": outcomes,
     });
     Ok(Answer { passed: failed == 0, ..Answer::good(text, document) })
