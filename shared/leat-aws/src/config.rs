@@ -31,6 +31,11 @@ impl<'a> Reader<'a> {
         Reader { vars, problems: Vec::new() }
     }
 
+    /// The variables that it reads.
+    pub const fn vars(&self) -> &'a Vars {
+        self.vars
+    }
+
     /// The text of a variable that may be absent.
     pub fn optional(&self, name: &str) -> Option<&'a str> {
         self.vars.get(name).map(String::as_str).map(str::trim).filter(|v| !v.is_empty())

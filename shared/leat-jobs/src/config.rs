@@ -1,4 +1,4 @@
-//! What both functions read from their variables, and the starter made of it.
+//! What the functions of the ledger read from their variables, and what is made of it.
 
 use std::path::Path;
 use std::str::FromStr;
@@ -23,16 +23,38 @@ pub struct Config {
     datasets: Datasets,
     ledger: LedgerUrl,
     manifests: String,
-    jobs: JobsUrl,
+    jobs: GlueUrl,
     lake: Lake,
 }
 
-/// `LEAT_LEDGER`.
+/// `LEAT_LEDGER`: where the ledger's table lies.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum LedgerUrl {
+pub enum LedgerUrl {
+    /// `dynamodb:<table>`
     DynamoDb(String),
+    /// `file:<folder>`
     File(String),
+    /// `memory:`: gone with the process.
     Memory,
+}
+
+impl LedgerUrl {
+    /// What the variable says; none only if that is a problem.
+    pub fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        reader.required("LEAT_LEDGER", "dynamodb:<table>, file:<folder> or memory:")
+    }
+
+    /// The ledger. `aws` is asked only if it lies there.
+    pub async fn open(&self, aws: &Aws) -> Result<Ledger<AnyTable>, Failure> {
+        Ok(Ledger::new(match self {
+            LedgerUrl::DynamoDb(name) => {
+                let client = aws_sdk_dynamodb::Client::new(aws.config().await);
+                AnyTable::DynamoDb(DynamoTable::new(client, name))
+            }
+            LedgerUrl::File(folder) => AnyTable::File(FileTable::open(Path::new(folder))?),
+            LedgerUrl::Memory => AnyTable::Memory(MemoryTable::default()),
+        }))
+    }
 }
 
 impl FromStr for LedgerUrl {
@@ -50,20 +72,37 @@ impl FromStr for LedgerUrl {
     }
 }
 
-/// `LEAT_GLUE`.
+/// `LEAT_GLUE`: what runs the jobs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum JobsUrl {
+pub enum GlueUrl {
+    /// `glue:`: Glue and Step Functions.
     Aws,
+    /// `log:`: nothing; the log says what would run.
     Log,
 }
 
-impl FromStr for JobsUrl {
+impl GlueUrl {
+    /// What the variable says; `glue:` without it.
+    pub fn read(reader: &mut Reader<'_>) -> Self {
+        reader.or("LEAT_GLUE", GlueUrl::Aws)
+    }
+
+    /// What runs. `aws` is asked when it is needed first.
+    pub fn open(self, aws: &Aws) -> AnyJobs<'_> {
+        match self {
+            GlueUrl::Aws => AnyJobs::Aws(AwsJobs::new(aws)),
+            GlueUrl::Log => AnyJobs::Log(LogJobs),
+        }
+    }
+}
+
+impl FromStr for GlueUrl {
     type Err = String;
 
     fn from_str(url: &str) -> Result<Self, String> {
         match url {
-            "glue:" => Ok(JobsUrl::Aws),
-            "log:" => Ok(JobsUrl::Log),
+            "glue:" => Ok(GlueUrl::Aws),
+            "log:" => Ok(GlueUrl::Log),
             _ => Err(format!("`{url}` is none of glue:, log:")),
         }
     }
@@ -73,10 +112,17 @@ impl Config {
     /// Reads the variables; all that is wrong is told at once.
     pub fn from_vars(vars: &Vars) -> Result<Self, Failure> {
         let mut reader = Reader::new(vars);
+        let config = Config::read(&mut reader);
+        reader.finish()?;
+        config.ok_or_else(|| Failure::Config("the configuration is wrong".into()))
+    }
+
+    /// Reads the variables beside others of the function; none only if there is a problem.
+    pub fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let datasets = reader.text("LEAT_DATASETS", "the list of data sets, as JSON");
-        let ledger = reader.required("LEAT_LEDGER", "dynamodb:<table>, file:<folder> or memory:");
+        let ledger = LedgerUrl::read(reader);
         let manifests = reader.text("LEAT_MANIFESTS", "the URL under which manifests are written");
-        let jobs = reader.or("LEAT_GLUE", JobsUrl::Aws);
+        let jobs = GlueUrl::read(reader);
         let datasets = match Datasets::parse(&datasets) {
             _ if datasets.is_empty() => None,
             Ok(datasets) => Some(datasets),
@@ -85,13 +131,8 @@ impl Config {
                 None
             }
         };
-        reader.finish()?;
-        match (datasets, ledger) {
-            (Some(datasets), Some(ledger)) => {
-                Ok(Config { datasets, ledger, manifests, jobs, lake: Lake::new(vars) })
-            }
-            _ => Err(Failure::Config("LEAT_DATASETS or LEAT_LEDGER is wrong".into())),
-        }
+        let (datasets, ledger) = (datasets?, ledger?);
+        Some(Config { datasets, ledger, manifests, jobs, lake: Lake::new(reader.vars()) })
     }
 
     /// The starter of these settings. `aws` is asked only if a store or a service of AWS is among them.
@@ -99,21 +140,9 @@ impl Config {
         self,
         aws: &Aws,
     ) -> Result<Starter<AnyTable, AnyJobs<'_>, Clock>, Failure> {
-        let table = match self.ledger {
-            LedgerUrl::DynamoDb(name) => {
-                let client = aws_sdk_dynamodb::Client::new(aws.config().await);
-                AnyTable::DynamoDb(DynamoTable::new(client, name))
-            }
-            LedgerUrl::File(folder) => AnyTable::File(FileTable::open(Path::new(&folder))?),
-            LedgerUrl::Memory => AnyTable::Memory(MemoryTable::default()),
-        };
-        let jobs = match self.jobs {
-            JobsUrl::Aws => AnyJobs::Aws(AwsJobs::new(aws)),
-            JobsUrl::Log => AnyJobs::Log(LogJobs),
-        };
         Ok(Starter {
-            ledger: Ledger::new(table),
-            jobs,
+            ledger: self.ledger.open(aws).await?,
+            jobs: self.jobs.open(aws),
             zones: Zones::open(self.lake, &self.manifests)?,
             datasets: self.datasets,
             clock: now,
@@ -124,7 +153,8 @@ impl Config {
 /// Tells the time, in milliseconds since 1970.
 pub type Clock = fn() -> i64;
 
-fn now() -> i64 {
+/// The time, in milliseconds since 1970.
+pub fn now() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

@@ -20,6 +20,8 @@
 //! | `closed#<data set>` | `<manifest id>` | a [`ManifestRow`] with its end. Expires after 90 days |
 //! | `lease#<data set>` | `lease` | a [`LeaseRow`]: which starter is at work |
 //! | `lease#<data set>` | `again` | `true` if another one came meanwhile |
+//! | `task#<name>` | `task` | a [`TaskRow`]: a run that a workflow waits for. Expires 90 days after its end |
+//! | `tasks` | `<claim>` | the name of a task that is claimed or runs |
 //!
 //! Each change is one conditional write, so that a repeat, a late process and two at once do no harm.
 
@@ -32,6 +34,10 @@ use serde::{Deserialize, Serialize};
 use crate::object::identity;
 use crate::table::{Key, Row, Table, WRITES_MAX, Write};
 use crate::tasks::Token;
+
+mod task;
+
+pub use task::{TaskRow, TaskState};
 
 /// How long rows of the past are kept, in milliseconds.
 const KEPT: i64 = 90 * 24 * 3600 * 1000;
@@ -110,7 +116,7 @@ pub enum State {
 /// A claim, written before a run is started and handed to the run, by which the run is found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claim {
-    /// `<data set>_<manifest>_<run, from 1>`.
+    /// `<data set>_<manifest>_<run, from 1>`, or that of a [`TaskRow`].
     pub id: String,
     /// The invocation that made it, so that no two can take one claim for theirs.
     pub by: String,

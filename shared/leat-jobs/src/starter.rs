@@ -519,4 +519,4 @@ mod cases;
 #[cfg(test)]
 mod laws;
 #[cfg(test)]
-mod world;
+pub(crate) mod world;

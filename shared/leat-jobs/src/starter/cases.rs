@@ -1,6 +1,6 @@
 //! The cases of the protocol, one by one.
 
-use super::world::{Fault, World, landed, poll, run};
+use super::world::{Fault, HALT, World, landed, poll, run};
 use super::*;
 
 #[test]
@@ -224,7 +224,7 @@ fn a_rule_halts_and_new_objects_come() {
     let world = World::new();
     run(world.event("cards", 1));
     let refused = world.runs()[0].manifest.clone();
-    world.jobs.0.lock().unwrap().runs[0].halted = true;
+    world.jobs.0.lock().unwrap().runs[0].error = Some(HALT);
     world.end(0, "FAILED");
     run(world.event("cards", 2));
     let reports = run(world.callback(0));

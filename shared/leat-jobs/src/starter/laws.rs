@@ -5,7 +5,7 @@ use std::pin::Pin;
 
 use proptest::prelude::*;
 
-use super::world::{Fault, World, poll, run};
+use super::world::{Fault, HALT, World, poll, run};
 use super::*;
 
 #[derive(Clone, Debug)]
@@ -81,7 +81,7 @@ fn check(steps: Vec<Step>) {
             Step::End(number, end, halted) if number < world.runs().len() => {
                 let service = &mut world.jobs.0.lock().unwrap().runs[number];
                 if service.end.is_none() {
-                    (service.end, service.halted) = (Some(end), halted);
+                    (service.end, service.error) = (Some(end), halted.then_some(HALT));
                 }
             }
             Step::Fault(fault) => world.jobs.0.lock().unwrap().faults.push_back(fault),

@@ -21,6 +21,9 @@ pub const SETS: &str = r#"[
     {"name": "labels", "bucket": "memory:lake", "prefixes": [{"prefix": "landing/labels/"}],
      "cleansed": "memory:lake/cleansed/labels/", "start": {"glue": {"job": "cleanse"}}}]"#;
 
+/// What a run says that a rule halted.
+pub const HALT: &str = "Failed: DataQuality.Failed: unit u is refused by 1 rule(s)";
+
 async fn pause() {
     let mut paused = false;
     poll_fn(|context| {
@@ -65,6 +68,7 @@ pub enum Fault {
     Refused,
 }
 
+/// A run.
 #[derive(Clone, Debug)]
 pub struct Job {
     pub id: String,
@@ -72,7 +76,8 @@ pub struct Job {
     pub manifest: String,
     pub set: String,
     pub end: Option<&'static str>,
-    pub halted: bool,
+    /// What it says of its failure.
+    pub error: Option<&'static str>,
 }
 
 #[derive(Debug, Default)]
@@ -97,10 +102,10 @@ impl Jobs for FakeJobs {
             let busy = service.runs.iter().filter(|run| run.end.is_none()).count() >= service.limit;
             let id = format!("jr_{}", service.runs.len());
             let run = |service: &mut Service| {
-                let (set, manifest) = Claim::parts(order.claim).unwrap();
-                assert!(
-                    order.arguments["--leat-manifest"].ends_with(&format!("{set}/{manifest}.json"))
-                );
+                // A workflow's run has no manifest.
+                let (set, manifest) = Claim::parts(order.claim).unwrap_or_default();
+                let list = order.arguments.get("--leat-manifest").map_or("/.json", String::as_str);
+                assert!(list.ends_with(&format!("{set}/{manifest}.json")));
                 assert_eq!(order.arguments["--leat-claim"], order.claim);
                 service.runs.push(Job {
                     id: id.clone(),
@@ -108,7 +113,7 @@ impl Jobs for FakeJobs {
                     manifest: manifest.into(),
                     set: set.into(),
                     end: None,
-                    halted: false,
+                    error: None,
                 });
             };
             let why = Failure::Busy("timed out".into());
@@ -136,7 +141,7 @@ impl Jobs for FakeJobs {
         Ok(service.runs.iter().find(|job| job.id == run).map(|job| Run {
             claim: Some(job.claim.clone()),
             end: job.end.map(Into::into),
-            error: job.halted.then(|| "Failed: DataQuality.Failed: 1 rule".into()),
+            error: job.error.map(Into::into),
         }))
     }
 
