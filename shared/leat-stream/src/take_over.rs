@@ -15,9 +15,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use leat::decode::Batch;
-use leat::engine::Engine;
+use leat::engine::{Engine, Marks, Replay};
 use leat::record::Sequence;
-use leat::windows::EntityState;
 use leat::windows::item::{Item, Mark, state_key};
 use leat_aws::Failure;
 use serde::{Deserialize, Serialize};
@@ -267,7 +266,7 @@ impl Entity {
         over: &HandOver<'_>,
         past: &Batch,
     ) -> Result<Outcome, Failure> {
-        let windows = replay(over.to, past, &self.rows, &Item::default());
+        let windows = self.replay(over.to, past, Vec::new());
         if windows.is_empty() {
             return Ok(Outcome::Nothing);
         }
@@ -279,6 +278,17 @@ impl Entity {
         })
     }
 
+    /// The bytes of the windows after all that came by files, and what the stream brought up to `marks`; empty after
+    /// nothing.
+    fn replay(&self, engine: &Engine, past: &Batch, marks: Vec<Mark>) -> Vec<u8> {
+        let mut rows = past.gather(&self.rows);
+        let marks = Marks::from([(engine.entity(&rows, 0).into(), marks)]);
+        let mut replay = Replay::up_to(engine, marks);
+        replay.apply(&mut rows);
+        let state = replay.into_states().into_values().next();
+        state.map(|state| state.encode()).unwrap_or_default()
+    }
+
     /// Writes an item with the marks and the outbox of `live`, in the place of `found`.
     async fn take(
         &self,
@@ -288,13 +298,9 @@ impl Entity {
         live: &Stored,
         found: Option<&Stored>,
     ) -> Result<Outcome, Failure> {
-        let Item { marks, outbox, .. } = {
-            let item = decode(live)?;
-            check(over, &item)?;
-            item
-        };
-        let mut item = Item { windows: Vec::new(), marks, outbox };
-        item.windows = replay(over.to, past, &self.rows, &item);
+        let mut item = decode(live)?;
+        check(over, &item)?;
+        item.windows = self.replay(over.to, past, item.marks.clone());
         let took = took(over, live);
         Ok(match store.replace(&self.new, found, fitting(&item)?, &took).await? {
             Commit::Done => Outcome::TakenOver,
@@ -343,21 +349,6 @@ fn check(over: &HandOver<'_>, live: &Item) -> Result<(), Failure> {
         }
         Some(_) => Ok(()),
     }
-}
-
-/// The windows' bytes after those of `rows` that `item` has applied, and those that came by files; empty after none.
-fn replay(engine: &Engine, past: &Batch, rows: &[usize], item: &Item) -> Vec<u8> {
-    let mut state = EntityState::default();
-    let mut any = false;
-    for &row in rows {
-        let meta = &past.rows[row];
-        let of_stream = !meta.coordinates.shard.is_empty();
-        if !of_stream || item.is_applied(&meta.coordinates) {
-            engine.windows().apply(&mut state, &past.columns, row, meta.identity);
-            any = true;
-        }
-    }
-    if any { state.encode() } else { Vec::new() }
 }
 
 fn decode(stored: &Stored) -> Result<Item, Failure> {

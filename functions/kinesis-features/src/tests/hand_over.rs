@@ -317,6 +317,21 @@ async fn an_entity_without_an_item_gets_nothing_of_the_stream() {
 }
 
 #[tokio::test]
+async fn what_landed_twice_counts_once() {
+    // Nothing but its place tells a repeat of Firehose's.
+    let plain = |text: &str| text.replace("  dedupe: {within: 1h}\n", "");
+    let mut world = World::new();
+    world.model = model(&plain(RECIPE), "one");
+    let records: Vec<Record> =
+        (1..=3).map(|n| record("s-0", n, line(&format!("a{n}"), "A", n, n as f64))).collect();
+    world.invoke(&event(&records)).await.unwrap();
+    let to = engine_of(&plain(&wider()));
+    let landed = [&records[1..], &records, &records[..1]].concat();
+    hand_over(&world, "h-1", &to, &landed).await.unwrap();
+    assert_eq!(windows_of(&world, &to), expected(&to, &records));
+}
+
+#[tokio::test]
 async fn the_first_launch_seeds_from_files_without_marks() {
     let world = World::new();
     let to = world.model.engine.clone();
