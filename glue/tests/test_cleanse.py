@@ -122,6 +122,19 @@ def test_a_run_that_died_leaves_nothing_that_is_read(spark, lake, monkeypatch):
     assert not listed & orphans and len(lake.rows("u2")) == 20
 
 
+def test_sentinels_are_named_and_dropped(spark, lake):
+    mark = b'{"_leat_sentinel":"h-1"}'
+    words = lake.manifest("u4", lake.land("landing/a.jsonl", b"\n".join([event(1), mark, b"{", mark]), trusted=True))
+    cleanse.main(words)
+    decision = lake.decision("u4")
+    assert decision["counts"] == {"received": 4, "written": 1, "dropped": 2, "quarantined": 1}
+    assert decision["sentinels"] == ["h-1/"] and len(lake.rows("u4")) == 1
+    # A quiet hour: no data, and nothing to judge.
+    cleanse.main(lake.manifest("u5", lake.land("landing/b.jsonl", mark, trusted=True)))
+    decision = lake.decision("u5")
+    assert (decision["decision"], decision["files"], decision["sentinels"]) == ("published", [], ["h-1/"])
+
+
 def test_a_rule_halts(spark, lake):
     words = lake.manifest("u3", lake.land("landing/a.jsonl", b"{\n{\n"))
     with pytest.raises(cleanse.Failed, match=r"^DataQuality\.Failed: unit u3 .*RowCount > 0"):

@@ -17,16 +17,18 @@ use leat::engine::{self, Source};
 use leat::protect::Keys;
 use leat::quality::{Evaluation, Method, Metrics, Ruleset, Status, is_row_rule};
 use leat::record::{Coordinates, Position, Reason, Reject, bucket_of};
+use leat::sentinel::{self, Sentinel};
 use leat::timestamp;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 /// The columns that `cleanse` adds to those of the cleansed zone.
-const ADDED: [(&str, Type); 4] = [
+const ADDED: [(&str, Type); 5] = [
     ("_date", Type::String),
     ("_bucket", Type::Long),
     ("_rule", Type::String),
     ("_quarantine", Type::String),
+    ("_sentinel", Type::String),
 ];
 
 /// A recipe with its ruleset and keys, ready to run. Making one raises ValueError with every error of the texts, by file,
@@ -84,7 +86,8 @@ impl Engine {
     /// `trusted` (bool: believe `_leat`) and `damage` (string: not null for a part of an object that cannot be opened, and
     /// why). Answers a RecordBatch with a row for each line that is not blank: the columns of `schema`; `_date` (of the event
     /// time, UTC) and `_bucket` (of the entity, below `buckets`); and for a line that cannot go on `_rule` and `_quarantine`, its
-    /// quarantine line, with null in all others but `_source`, `_line` and `_bucket`. No line raises anything.
+    /// quarantine line, with null in all others but `_source`, `_line` and `_bucket`. A sentinel, which is no event, has
+    /// `_sentinel` (`<id>/<shard>`) and the `_rule` that drops it in place of those. No line raises anything.
     fn cleanse(
         &self,
         lines: PyArrowType<RecordBatch>,
@@ -95,6 +98,7 @@ impl Engine {
             batch: self.engine.decoder().batch(),
             origins: Vec::new(),
             rejects: Vec::new(),
+            sentinels: Vec::new(),
         };
         for at in 0..lines.len() {
             decoded.line(&self.engine, &lines, at);
@@ -222,11 +226,12 @@ impl Lines {
     }
 }
 
-/// Rows, each with the line that it came from, and rejects, each likewise.
+/// Rows, each with the line that it came from; rejects and sentinels, each likewise.
 struct Decoded {
     batch: Batch,
     origins: Vec<usize>,
     rejects: Vec<(usize, Reject)>,
+    sentinels: Vec<(usize, Sentinel)>,
 }
 
 impl Decoded {
@@ -246,7 +251,9 @@ impl Decoded {
             }),
             None => {
                 let (data, trusted) = (lines.data(at), lines.trusted(at));
-                engine.decoder().line(coordinates, data, trusted, &mut self.batch, &mut rejects);
+                let decoder = engine.decoder();
+                let found = decoder.line(coordinates, data, trusted, &mut self.batch, &mut rejects);
+                self.sentinels.extend(found.map(|sentinel| (at, sentinel)));
             }
         }
         self.origins.resize(self.batch.len(), at);
@@ -255,9 +262,9 @@ impl Decoded {
 }
 
 impl Engine {
-    /// Good rows first, then what goes to quarantine.
+    /// Good rows first, then what goes to quarantine, then sentinels.
     fn split(&self, decoded: Decoded, lines: &Lines, buckets: u32) -> PyResult<RecordBatch> {
-        let Decoded { batch, origins, mut rejects } = decoded;
+        let Decoded { batch, origins, mut rejects, sentinels } = decoded;
         let (good, refused_rows): (Vec<usize>, Vec<usize>) =
             (0..batch.len()).partition(|&row| !engine::fails(&batch.rows[row]));
         for row in refused_rows {
@@ -265,10 +272,10 @@ impl Engine {
             rejects.push((origins[row], engine::reject(&batch.rows[row], line)));
         }
         rejects.sort_by_key(|(at, _)| *at);
-        let batch = if rejects.is_empty() { batch } else { batch.gather(&good) };
+        let batch = if good.len() == batch.len() { batch } else { batch.gather(&good) };
 
         let mut added = ADDED.map(|(_, kind)| Column::new(kind));
-        let [dates, bucket_column, rules, quarantined] = &mut added;
+        let [dates, bucket_column, rules, quarantined, named] = &mut added;
         for row in 0..batch.len() {
             let date = timestamp::to_text(self.engine.event_time(&batch, row));
             let date = date.split_once('T').map_or(date.as_str(), |(date, _)| date);
@@ -277,30 +284,41 @@ impl Engine {
             bucket_column.push(Value::Long(i64::from(bucket)));
             rules.push(Value::Null);
             quarantined.push(Value::Null);
+            named.push(Value::Null);
         }
         let rows = batch.len();
         let mut columns = cleansed::write(self.engine.recipe(), &batch);
         let names: Vec<(String, Type)> = cleansed::columns(self.engine.recipe());
-        let mut text = Vec::new();
-        for (at, reject) in &rejects {
+        let others = rejects.iter().map(|(at, _)| at).chain(sentinels.iter().map(|(at, _)| at));
+        for &at in others {
             for ((name, _), column) in names.iter().zip(&mut columns) {
                 column.push(match name.as_str() {
-                    "_source" => Value::String(lines.source.as_string::<i32>().value(*at)),
-                    "_line" => Value::Long(i64::try_from(lines.number(*at)).unwrap_or(i64::MAX)),
+                    "_source" => Value::String(lines.source.as_string::<i32>().value(at)),
+                    "_line" => Value::Long(i64::try_from(lines.number(at)).unwrap_or(i64::MAX)),
                     _ => Value::Null,
                 });
             }
+            dates.push(Value::Null);
+            // They are spread over the buckets by line.
+            let bucket = lines.number(at) % u64::from(buckets.max(1));
+            bucket_column.push(Value::Long(i64::try_from(bucket).unwrap_or_default()));
+        }
+        let mut text = Vec::new();
+        for (_, reject) in &rejects {
             text.clear();
             quarantine::write(reject, &mut text);
             let line = String::from_utf8_lossy(&text);
-            dates.push(Value::Null);
-            // Rejects are spread over the buckets by line.
-            let bucket = lines.number(*at) % u64::from(buckets.max(1));
-            bucket_column.push(Value::Long(i64::try_from(bucket).unwrap_or_default()));
             rules.push(Value::String(&reject.reason.rule));
             quarantined.push(Value::String(line.trim_end()));
+            named.push(Value::Null);
         }
-        debug_assert_eq!(columns.first().map(Column::len), Some(rows + rejects.len()));
+        for (_, sentinel) in &sentinels {
+            rules.push(Value::String(sentinel::RULE));
+            quarantined.push(Value::Null);
+            named.push(Value::String(&sentinel.name()));
+        }
+        let all = rows + rejects.len() + sentinels.len();
+        debug_assert_eq!(columns.first().map(Column::len), Some(all));
         let names = names.into_iter().map(|(name, _)| name);
         let added = ADDED.iter().map(|(name, _)| (*name).to_owned()).zip(added);
         leat_arrow::to_batch(names.zip(columns).chain(added)).map_err(refused)

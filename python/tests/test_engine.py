@@ -45,7 +45,7 @@ def line(**changes):
 
 def test_a_good_line_is_a_typed_row(engine):
     rows = engine.cleanse(lines(line()), 16)
-    assert rows.schema.names == engine.schema.names + ["_date", "_bucket", "_rule", "_quarantine"]
+    assert rows.schema.names == engine.schema.names + ["_date", "_bucket", "_rule", "_quarantine", "_sentinel"]
     row = rows.to_pylist()[0]
     assert (row["transaction_id"], row["amount"], row["customer_age"]) == ("t-1", 12.5, 40)
     assert row["event_time"].isoformat() == "2026-01-01T23:59:59.500000+00:00"
@@ -55,7 +55,7 @@ def test_a_good_line_is_a_typed_row(engine):
     assert json.loads(row["_verdict"])["failed"] == []
     assert (row["_source"], row["_line"], row["_shard"], row["_arrival"]) == ("s3://b/k", 7, "", None)
     assert row["_date"] == "2026-01-01" and 0 <= row["_bucket"] < 16
-    assert row["_rule"] is None and row["_quarantine"] is None
+    assert row["_rule"] is None and row["_quarantine"] is None and row["_sentinel"] is None
 
 
 def test_text_is_taken_as_bytes_are(engine):
@@ -92,6 +92,13 @@ def test_damage_is_a_quarantine_line(engine):
     rows = engine.cleanse(lines(line(), b"", damage=[None, "cut off"]), 16).to_pylist()
     assert [row["_rule"] for row in rows] == [None, "gzip"]
     assert json.loads(rows[1]["_quarantine"])["reason"] == "cut off"
+
+
+def test_a_sentinel_is_no_row_and_no_reject(engine):
+    rows = engine.cleanse(lines(b'{"_leat_sentinel":"h-1"}', b"{", line(), trusted=True), 16).to_pylist()
+    assert [row["_rule"] for row in rows] == [None, "decode", "sentinel"]
+    assert [row["_sentinel"] for row in rows] == [None, None, "h-1/"]
+    assert rows[2]["_quarantine"] is None and rows[2]["_date"] is None and rows[2]["_line"] == 7
 
 
 def test_blank_lines_are_nothing(engine):
