@@ -521,6 +521,7 @@ def decide(store: Store, setting: Setting, outcome: dict) -> str:
         "decision": "published" if passed else "refused",
         **outcome,
         "files": outcome["files"] if passed else [],
+        "buckets": setting.buckets,
         "replaces": [],
     }
     store.put_new(url, json.dumps(decision, ensure_ascii=False).encode())

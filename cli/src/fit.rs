@@ -8,21 +8,15 @@ use leat::features::{FeatureError, Fit, FittedState};
 use serde_json::json;
 
 use crate::answer::{Answer, Refusal};
-use crate::data::DataArguments;
 use crate::output::Output;
 use crate::places::Places;
-use crate::recipe::{self, KeysArgument};
-use crate::replay::replay;
+use crate::replay;
 
 /// See `leat fit --help`.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// The recipe.
-    recipe: String,
     #[command(flatten)]
-    data: DataArguments,
-    #[command(flatten)]
-    keys: KeysArgument,
+    of: replay::Arguments,
     /// Where the fitted state goes.
     #[arg(long, value_name = "STATE.json")]
     state: PathBuf,
@@ -31,13 +25,12 @@ pub struct Arguments {
 /// Runs the command.
 pub fn run(args: &Arguments) -> Result<Answer, Refusal> {
     let places = Places::default();
-    let engine = recipe::load(&places, &args.recipe, &args.keys)?;
+    let engine = args.of.engine(&places)?;
     let (recipe, plan) = (engine.recipe(), engine.plan());
     let output = Output::create(&args.state)?;
-    let data = args.data.find(&places, recipe.schema.format, args.keys.given())?;
-    let replayed = replay(&engine, &data)?;
-    let rows = replayed.batch.len();
-    let (columns, identities) = (&replayed.batch.columns, replayed.batch.identities());
+    let replayed = args.of.replay(&places, &engine)?;
+    let batch = &replayed.rows.batch;
+    let (columns, identities, rows) = (&batch.columns, batch.identities(), batch.len());
     let mut states = Vec::new();
     for level in 1..=plan.passes() {
         let mut fit = Fit::new(recipe, plan, level, &states).map_err(refuse)?;

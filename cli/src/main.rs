@@ -2,6 +2,7 @@
 
 mod answer;
 mod check;
+mod curate;
 mod data;
 mod fit;
 mod generate;
@@ -43,6 +44,8 @@ enum Command {
     Fit(fit::Arguments),
     /// Turn data into features.
     Transform(transform::Arguments),
+    /// Make the features of a training run, in a lake.
+    Curate(curate::Arguments),
     /// Turn a history into the items that a stream's entities start with.
     Seed(seed::Arguments),
     /// Judge data by a ruleset.
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Fit(args) => fit::run(&args),
         Command::Transform(args) => transform::run(&args),
+        Command::Curate(args) => curate::run(&args),
         Command::Seed(args) => seed::run(&args),
         Command::Validate(args) => validate::run(&args),
         Command::Schema => Ok(schema()),

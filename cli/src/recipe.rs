@@ -14,8 +14,8 @@ const PUBLIC: &[u8] = b"leat: this secret is public; its tokens hide nothing";
 /// Which secret the recipe's tokens are made with.
 #[derive(Clone, Debug, Default, Args)]
 pub struct KeysArgument {
-    /// The file with the secret (at least 32 bytes) that tokens are made with: `file:path`. Without it a recipe that
-    /// tokenizes is tried out with a secret that is public.
+    /// The file with the secret (at least 32 bytes) that tokens are made with: `file:path`. Cleansed rows need none.
+    /// Without it `fit`, `transform`, `seed` and `validate` try a recipe out with a secret that is public.
     #[arg(long, value_name = "file:PATH")]
     keys: Option<String>,
 }
@@ -27,9 +27,15 @@ impl KeysArgument {
     }
 
     fn keys(&self, recipe: &Recipe) -> Result<Option<Keys>, Refusal> {
-        let Some(place) = &self.keys else {
-            return if protect::needs_keys(recipe) { public(recipe).map(Some) } else { Ok(None) };
-        };
+        match self.secret()? {
+            None if protect::needs_keys(recipe) => public(recipe).map(Some),
+            keys => Ok(keys),
+        }
+    }
+
+    /// The keys of the secret that was given.
+    pub fn secret(&self) -> Result<Option<Keys>, Refusal> {
+        let Some(place) = &self.keys else { return Ok(None) };
         if place.starts_with("secretsmanager:") || places::is_url(place) {
             return Err(Refusal::new(format!("--keys: {place} is not a file")).hint(
                 "take the secret from where it is kept (aws secretsmanager get-secret-value) into a file, without a \

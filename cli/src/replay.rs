@@ -1,75 +1,80 @@
-//! From data to rows with their windows, in the order of a replay.
+//! What `fit`, `transform` and `seed` begin with: a recipe, data, and the rows of the data with their windows.
 
-use leat::decode::Batch;
-use leat::engine::{Engine, Order, Replay, order};
+use clap::Args;
+use leat::engine::{Engine, Order};
+use leat_batch::order_word;
 use serde_json::{Value, json};
 
 use crate::answer::Refusal;
-use crate::data::{Data, Rejects};
+use crate::data::{DataArguments, LeftOut};
+use crate::places::Places;
+use crate::recipe::{self, KeysArgument};
 
-/// Rows whose windows are filled.
-pub struct Replayed {
-    /// The rows, in the order of the replay, without repeats.
-    pub batch: Batch,
-    /// What could not go on.
-    pub rejects: Rejects,
-    /// How many had been applied before.
-    pub repeats: u64,
-    /// How many came too late for a window.
-    pub late: u64,
-    order: Order,
+/// A recipe and data.
+#[derive(Clone, Debug, Args)]
+pub struct Arguments {
+    /// The recipe.
+    pub recipe: String,
+    #[command(flatten)]
+    data: DataArguments,
+    #[command(flatten)]
+    keys: KeysArgument,
 }
 
-/// Reads `data` and takes it through the windows of `engine`. Says on standard error what is to be known.
-pub fn replay(engine: &Engine, data: &Data<'_>) -> Result<Replayed, Refusal> {
-    let (batch, rejects) = data.admit(engine)?;
-    rejects.tell();
-    if batch.is_empty() {
-        return Err(Refusal::new("the data has no row that the recipe takes"));
+/// Rows whose windows are filled, and what was left out.
+pub struct Replayed {
+    /// The rows, in the order of the replay, without repeats; and what they have left behind.
+    pub rows: leat_batch::Replayed,
+    /// What was left out.
+    pub left_out: LeftOut,
+}
+
+impl Arguments {
+    /// The recipe, ready to run.
+    pub fn engine(&self, places: &Places) -> Result<Engine, Refusal> {
+        recipe::load(places, &self.recipe, &self.keys)
     }
-    let (rows, order) = order(engine, &batch);
-    let mut batch = batch.gather(&rows);
-    let replayed = Replay::new(engine).apply(&mut batch);
-    let late = replayed.late.iter().filter(|late| **late).count() as u64;
-    let repeats = replayed.repeats.len() as u64;
-    if repeats > 0 {
-        let mut new = vec![true; batch.len()];
-        replayed.repeats.iter().for_each(|&row| new[row] = false);
-        let new: Vec<usize> = (0..batch.len()).filter(|&row| new[row]).collect();
-        batch = batch.gather(&new);
-        eprintln!("note: {repeats} rows are repeats of an id and were left out");
+
+    /// Reads the data and takes it through the windows of `engine`. Says on standard error what is to be known.
+    pub fn replay(&self, places: &Places, engine: &Engine) -> Result<Replayed, Refusal> {
+        let recipe = engine.recipe();
+        let data = self.data.find(places, recipe.schema.format, self.keys.given())?;
+        let (batch, left_out) = data.admit(engine)?;
+        if batch.is_empty() {
+            return Err(Refusal::new("the data has no row that the recipe takes"));
+        }
+        let rows = leat_batch::replay(engine, &batch);
+        if rows.repeats > 0 {
+            eprintln!("note: {} rows are repeats of an id and were left out", rows.repeats);
+        }
+        if !recipe.windows.is_empty() {
+            eprintln!("note: {}", reason(rows.order));
+        }
+        Ok(Replayed { rows, left_out })
     }
-    if !engine.recipe().windows.is_empty() {
-        eprintln!("note: {}", reason(order));
-    }
-    Ok(Replayed { batch, rejects, repeats, late, order })
 }
 
 impl Replayed {
     /// The rows in and out, for a document.
     pub fn counts(&self) -> Value {
         json!({
-            "rows": self.batch.len(),
-            "rejected": self.rejects.count(),
-            "rejected_by": self.rejects.document(),
-            "dropped_by": self.rejects.dropped(),
-            "already_applied": self.repeats,
-            "late": self.late,
-            "order": match self.order {
-                Order::Stream => "stream",
-                Order::EventTime => "event_time",
-                Order::HistoryThenStream => "history_then_stream",
-            },
+            "rows": self.rows.batch.len(),
+            "rejected": self.left_out.rejected(),
+            "rejected_by": self.left_out.rejected_by(),
+            "dropped_by": self.left_out.dropped_by(),
+            "already_applied": self.rows.repeats,
+            "late": self.rows.late,
+            "order": order_word(self.rows.order),
         })
     }
 
     /// The same for a person.
     pub fn summary(&self) -> String {
-        let mut text = format!("{} rows", self.batch.len());
+        let mut text = format!("{} rows", self.rows.batch.len());
         for (count, what) in [
-            (self.rejects.count(), "rejected"),
-            (self.repeats, "already applied"),
-            (self.late, "late"),
+            (self.left_out.rejected(), "rejected"),
+            (self.rows.repeats, "already applied"),
+            (self.rows.late, "late"),
         ] {
             if count > 0 {
                 text += &format!(", {count} {what}");

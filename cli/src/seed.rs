@@ -5,25 +5,19 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
-use leat::engine::{Replay, order};
-use leat::windows::item::{Item, state_key};
+use leat_batch::seeds::seeds;
 use serde_json::json;
 
 use crate::answer::{Answer, Refusal};
-use crate::data::DataArguments;
 use crate::output::Output;
 use crate::places::Places;
-use crate::recipe::{self, KeysArgument};
+use crate::replay;
 
 /// See `leat seed --help`.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// The recipe.
-    recipe: String,
     #[command(flatten)]
-    data: DataArguments,
-    #[command(flatten)]
-    keys: KeysArgument,
+    of: replay::Arguments,
     /// Where the items go: DynamoDB JSON, a line for each entity.
     #[arg(long, value_name = "ITEMS.jsonl")]
     output: PathBuf,
@@ -32,42 +26,34 @@ pub struct Arguments {
 /// Runs the command.
 pub fn run(args: &Arguments) -> Result<Answer, Refusal> {
     let places = Places::default();
-    let engine = recipe::load(&places, &args.recipe, &args.keys)?;
-    let recipe = engine.recipe();
+    let engine = args.of.engine(&places)?;
     let mut output = Output::create(&args.output)?;
-    let data = args.data.find(&places, recipe.schema.format, args.keys.given())?;
-    let (batch, rejects) = data.admit(&engine)?;
-    rejects.tell();
+    let replayed = args.of.replay(&places, &engine)?;
+    let batch = &replayed.rows.batch;
     if batch.rows.iter().any(|row| !row.coordinates.shard.is_empty()) {
         // A seed has no marks: the stream would apply these events once more.
         return Err(Refusal::new("the data holds events of a stream")
             .hint("seed from files alone: the stream brings its own events"));
     }
-    let (rows, _) = order(&engine, &batch);
-    let mut batch = batch.gather(&rows);
-    let mut replay = Replay::new(&engine);
-    replay.apply(&mut batch);
-    let mut states: Vec<_> = replay.into_states().into_iter().collect();
-    states.sort_by(|(a, _), (b, _)| a.cmp(b));
-    for (entity, state) in &states {
-        let item = Item { windows: state.encode(), ..Item::default() };
+    let seeds = seeds(&engine, &replayed.rows.states);
+    for seed in &seeds {
         let line = json!({"Item": {
-            "pk": {"S": state_key(&engine.plan().state_plan, entity)},
+            "pk": {"S": seed.key},
             "v": {"N": "1"},
-            "b": {"B": base64_simd::STANDARD.encode_to_string(item.encode())},
+            "b": {"B": base64_simd::STANDARD.encode_to_string(seed.item.encode())},
         }});
         writeln!(output, "{line}").map_err(|why| output.failed(&why))?;
     }
     output.finish()?;
     let text = format!(
-        "{} entities of {} events are in {}",
-        states.len(),
-        batch.len(),
+        "{} entities of {} are in {}",
+        seeds.len(),
+        replayed.summary(),
         args.output.display()
     );
     let document = json!({
-        "recipe": recipe.name, "recipe_hash": engine.hash(), "state_plan": engine.plan().state_plan,
-        "entities": states.len(), "rows": batch.len(), "rejected": rejects.count(), "output": args.output,
+        "recipe": engine.recipe().name, "recipe_hash": engine.hash(), "state_plan": engine.plan().state_plan,
+        "entities": seeds.len(), "rows": batch.len(), "rejected": replayed.left_out.rejected(), "output": args.output,
     });
     Ok(Answer::good(text, document).beside(&args.output))
 }

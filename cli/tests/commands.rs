@@ -3,20 +3,22 @@
 
 #![allow(clippy::unwrap_used, reason = "a test says so when something is not there")]
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use leat::decode::RawRecord;
+use leat::decode::{Batch, RawRecord};
 use leat::engine::{self, Engine, Source};
 use leat::protect::Keys;
-use leat::record::{Coordinates, Position, Sequence};
+use leat::record::{Coordinates, Position, Sequence, bucket_of};
 use leat::windows::EntityState;
 use leat::windows::item::Item;
 use leat::{cleansed, encode};
+use leat_batch::{Criteria, Snapshot, Wanted, Workshop, decide, measure};
 use leat_lake::units::{Decision, Unit, UnitFile};
-use leat_lake::{Lake, parquet};
+use leat_lake::{Folder, Lake, parquet};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -211,13 +213,10 @@ fn every_form_of_the_data_gives_the_same_features() {
     assert!(text == expected, "f.parquet");
 }
 
-/// Lines as Firehose lands them, and the files that `cleanse` makes of them, with the coordinates of a stream.
-#[test]
-fn landed_and_cleansed_data_are_replayed_in_the_order_of_the_stream() {
-    let desk = Desk::new();
+/// The recipe, and the good rows of the events with the coordinates of a stream, checked and protected.
+fn checked(desk: &Desk, keys: &Keys) -> (Engine, Batch) {
     let text = |name: &str| String::from_utf8(desk.read(name)).unwrap();
     let (recipe, rules) = (text("recipe.yaml"), text("quality.dqdl"));
-    let keys = Keys::from_secret(&SECRET).unwrap();
     let read = engine::read(Source { file: "recipe.yaml", text: &recipe }).unwrap();
     let rules = Source { file: "quality.dqdl", text: &rules };
     let engine = Engine::new(read, Some(rules), Some(keys.clone())).unwrap();
@@ -239,31 +238,57 @@ fn landed_and_cleansed_data_are_replayed_in_the_order_of_the_stream() {
     let checked = engine.check(&records).unwrap();
     let good: Vec<usize> =
         (0..checked.batch.len()).filter(|&row| !engine::fails(&checked.batch.rows[row])).collect();
-    let batch = checked.batch.gather(&good);
+    (engine, checked.batch.gather(&good))
+}
 
+/// Writes `batch` as the unit `unit` in `folder`, a file for each of `buckets`.
+async fn publish(
+    engine: &Engine,
+    batch: &Batch,
+    folder: &Folder,
+    unit: &str,
+    buckets: u32,
+    decision: Decision,
+) {
+    let columns = cleansed::columns(engine.recipe());
+    let mut files = Vec::new();
+    for bucket in 0..buckets {
+        let of_bucket = |&row: &usize| bucket_of(&engine.entity(batch, row), buckets) == bucket;
+        let rows: Vec<usize> = (0..batch.len()).filter(of_bucket).collect();
+        let values = cleansed::write(engine.recipe(), &batch.gather(&rows));
+        let bytes = parquet::to_bytes(&columns, values).unwrap();
+        let path = format!("date=2026-01-01/bucket={bucket:02}/unit={unit}/part-0.parquet");
+        files.push(UnitFile {
+            path: path.clone(),
+            rows: rows.len() as u64,
+            bytes: bytes.len() as u64,
+        });
+        folder.put(&path, bytes).await.unwrap();
+    }
+    let unit = Unit { files, buckets, ..Unit::without_data(unit, decision) };
+    unit.publish(folder).await.unwrap();
+}
+
+fn blocking<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work)
+}
+
+/// Lines as Firehose lands them, and the files that `cleanse` makes of them, with the coordinates of a stream.
+#[test]
+fn landed_and_cleansed_data_are_replayed_in_the_order_of_the_stream() {
+    let desk = Desk::new();
+    let keys = Keys::from_secret(&SECRET).unwrap();
+    let (engine, batch) = checked(&desk, &keys);
     let mut landed = Vec::new();
     for row in (0..batch.len()).rev() {
         encode::landed::line(engine.recipe(), &batch, row, &keys, &mut landed);
     }
     fs::write(desk.path("landed.jsonl"), landed).unwrap();
-    let columns = cleansed::columns(engine.recipe());
-    let bytes = parquet::to_bytes(&columns, cleansed::write(engine.recipe(), &batch)).unwrap();
-    let lake = Lake::new(&Default::default());
-    let folder = lake.folder(&format!("file:{}", desk.path("cleansed").display())).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    runtime.block_on(async {
-        for (unit, decision) in [("a", Decision::Published), ("b", Decision::Refused)] {
-            let path = format!("date=2026-01-01/unit={unit}/part-0.parquet");
-            folder.put(&path, bytes.clone()).await.unwrap();
-            let file = UnitFile { path, rows: batch.len() as u64, bytes: bytes.len() as u64 };
-            let unit = Unit {
-                files: vec![file],
-                recipe_hash: engine.hash().into(),
-                ..Unit::without_data(unit, decision)
-            };
-            unit.publish(&folder).await.unwrap();
-        }
-    });
+    let folder = format!("file:{}", desk.path("cleansed").display());
+    let folder = Lake::new(&Default::default()).folder(&folder).unwrap();
+    for (unit, decision) in [("a", Decision::Published), ("b", Decision::Refused)] {
+        blocking(publish(&engine, &batch, &folder, unit, 3, decision));
+    }
 
     let keys = "--keys file:secret --state state.json";
     desk.good(&format!("fit recipe.yaml landed.jsonl --landed {keys}"));
@@ -282,6 +307,107 @@ fn landed_and_cleansed_data_are_replayed_in_the_order_of_the_stream() {
     // Without `--landed`, `_leat` is an ordinary field: the lines have no coordinates, and tokens are protected anew.
     let made = desk.json(&format!("transform recipe.yaml landed.jsonl {keys} --output x.csv"), 0);
     assert_eq!(made["data"]["order"], "event_time");
+}
+
+/// A run whose steps are called one by one, and `leat curate` for its features.
+#[test]
+fn curate_is_transform_over_a_lake() {
+    let desk = Desk::new();
+    let keys = Keys::from_secret(&SECRET).unwrap();
+    let (engine, batch) = checked(&desk, &keys);
+    let lake = Lake::new(&Default::default());
+    let at = |name: &str| format!("file:{}", desk.path(name).display());
+    let folder = lake.folder(&at("cleansed/card-transactions")).unwrap();
+    let run_folder = at("artifacts/runs/card-transactions/r-1/");
+    // The last three quarters of the time are for evaluation: they are features as `transform` makes them.
+    let (shop, job) = blocking(async {
+        publish(&engine, &batch, &folder, "a", 4, Decision::Published).await;
+        let shop = Workshop::new(lake.clone(), None);
+        let run = shop.run(&run_folder).unwrap();
+        let wanted = Wanted {
+            as_of: leat::timestamp::parse("2030-01-01T00:00:00Z").unwrap(),
+            cleansed: &folder,
+            engine: &engine,
+            recipe_url: &at("recipe.yaml"),
+            labels: None,
+        };
+        Snapshot::make(&run, wanted).await.unwrap().keep(&run).await.unwrap();
+        let job = shop.job(&run_folder).await.unwrap();
+        for bucket in job.snapshot.numbers() {
+            measure(&job, bucket).await.unwrap();
+        }
+        let criteria = Criteria { evaluation_share: Some(0.75), ..Criteria::default() };
+        decide(&job, criteria).await.unwrap();
+        (shop, job)
+    });
+    desk.good("fit recipe.yaml cleansed/card-transactions --keys file:secret --state state.json");
+    desk.good(
+        "transform recipe.yaml cleansed/card-transactions --keys file:secret --state state.json --output f.csv",
+    );
+    let curate = "curate --run-folder artifacts/runs/card-transactions/r-1 --state state.json";
+    let said = desk.json(&format!("{curate} --slice evaluate"), 0);
+    assert_eq!(said["buckets"], 4);
+    let rows = said["rows"].as_u64().unwrap();
+    assert!(rows > 500, "{rows}");
+
+    let text = String::from_utf8(desk.read("f.csv")).unwrap();
+    let header = text.lines().next().unwrap();
+    let names: Vec<&str> = header.split(',').collect();
+    let known: HashSet<&str> = text.lines().skip(1).collect();
+    let mut found = 0;
+    for bucket in job.snapshot.numbers() {
+        let path = desk.path("curated/card-transactions/run=r-1/name=candidate");
+        let file = fs::read(path.join(leat_batch::curate::file(bucket))).unwrap();
+        for columns in parquet::Reader::new(bytes::Bytes::from(file), Some(&names)).unwrap() {
+            let columns = columns.unwrap();
+            for row in 0..columns[0].len() {
+                let mut line = Vec::new();
+                encode::csv::row(&columns, row, &mut line);
+                let line = String::from_utf8(line).unwrap();
+                assert!(known.contains(line.trim_end()), "{line}");
+                found += 1;
+            }
+        }
+    }
+    assert_eq!(found, rows, "every row of the slice is a row of `transform`");
+
+    // All slices, on all cores; then what the function does, bucket by bucket: the same bytes.
+    desk.good(curate);
+    let files = |folder: &str| {
+        let folder = lake.folder(&at(folder)).unwrap();
+        blocking(async {
+            let mut files = Vec::new();
+            for object in folder.list("").await.unwrap() {
+                files.push((object.key.clone(), folder.get(&object.key).await.unwrap().unwrap()));
+            }
+            files
+        })
+    };
+    let before = [files("curated"), files("artifacts")];
+    assert!(before[1].iter().any(|(key, _)| key.ends_with("channels/candidate/train/0.csv")));
+    blocking(async {
+        let (state, curated) = (at("state.json"), at("curated/"));
+        let wanted = leat_batch::curate::Wanted {
+            name: "candidate",
+            state: &state,
+            recipe: None,
+            slices: &leat_batch::Slice::ALL,
+            curated: &curated,
+        };
+        let bound = leat_batch::curate::bind(&shop, &job, wanted).await.unwrap();
+        for bucket in job.snapshot.numbers() {
+            leat_batch::curate::bucket(&job, &bound, bucket).await.unwrap();
+        }
+    });
+    assert!([files("curated"), files("artifacts")] == before);
+
+    desk.refused(&format!("{curate} --bucket 9"), &["no bucket 9"]);
+    desk.refused("curate --run-folder runs/x --state state.json", &["runs/<recipe>/<run>/"]);
+    let other = "artifacts/runs/card-transactions/r-2";
+    desk.refused(
+        &format!("curate --run-folder {other} --state state.json"),
+        &["r-2/snapshot.json does not exist"],
+    );
 }
 
 #[test]

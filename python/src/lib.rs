@@ -15,7 +15,7 @@ use leat::diagnostic::Diagnostic;
 use leat::encode::quarantine;
 use leat::engine::{self, Source};
 use leat::protect::Keys;
-use leat::quality::{Evaluation, Method, Metrics, Ruleset, Status, is_row_rule};
+use leat::quality::{Evaluation, Method, Metrics, Outcome, Ruleset};
 use leat::record::{Coordinates, Position, Reason, Reject, bucket_of};
 use leat::sentinel::{self, Sentinel};
 use leat::timestamp;
@@ -133,11 +133,7 @@ impl Engine {
             metrics.merge(&part).map_err(refused)?;
         }
         let outcomes = rules.finish(&metrics).map_err(refused)?;
-        let halts = |label: Option<&String>| {
-            !matches!(label.map(String::as_str), Some("warn" | "quarantine"))
-        };
-        let passed =
-            !outcomes.iter().any(|o| o.outcome == Status::Failed && halts(o.labels.get("action")));
+        let passed = !outcomes.iter().any(Outcome::halts);
         Ok(serde_json::json!({"passed": passed, "outcomes": outcomes}).to_string())
     }
 
@@ -327,12 +323,10 @@ impl Engine {
 
 /// The rules of `ruleset` that judge no single row, ready for the cleansed fields: row rules were applied already, to raw values.
 fn set_rules(engine: &engine::Engine, ruleset: &Ruleset) -> Result<Evaluation, Vec<Diagnostic>> {
-    let mut ruleset = ruleset.clone();
-    ruleset.rules.retain(|rule| !is_row_rule(rule));
     let recipe = engine.recipe();
     let fields: Vec<(String, Type)> =
         recipe.schema.fields.iter().map(|f| (f.name.clone(), recipe.kind(f))).collect();
-    Evaluation::compile(&ruleset, &fields, None, Method::default())
+    Evaluation::compile(&ruleset.about_the_data_set(), &fields, None, Method::default())
 }
 
 /// All errors, each with its line and a caret.

@@ -1,8 +1,8 @@
 //! DATA: files, folders, URLs, standard input; JSON Lines, CSV, Parquet; plain or gzip; a piece at a time.
 
 mod find;
+mod left_out;
 mod read;
-mod rejects;
 
 use std::collections::BTreeMap;
 
@@ -11,13 +11,13 @@ use leat::column::Type;
 use leat::decode::{Batch, Decoder};
 use leat::engine::Engine;
 use leat::recipe::{Format, Recipe};
-use leat::record::Reject;
+use leat_batch::{Admission, Piece, TooMuch};
 
 use crate::answer::Refusal;
 use crate::places::Places;
 use crate::progress::Progress;
 use find::{Item, Place};
-pub use rejects::Rejects;
+pub use left_out::LeftOut;
 
 /// What to read.
 #[derive(Clone, Debug, Args)]
@@ -31,32 +31,11 @@ pub struct DataArguments {
     landed: bool,
 }
 
-/// The most that is held in memory at once. Beyond it the work is Spark's.
-const MAX_BYTES: u64 = 1 << 31;
-const MAX_ROWS: usize = 20_000_000;
-
 /// Data that was found.
 pub struct Data<'p> {
     places: &'p Places,
     items: Vec<Item>,
     landed: bool,
-}
-
-/// A piece of the data.
-pub struct Piece {
-    /// Rows as decoded.
-    pub batch: Batch,
-    /// What could not be decoded.
-    pub rejects: Vec<Reject>,
-    /// How many sentinels lay among the rows.
-    pub sentinels: u64,
-}
-
-impl Piece {
-    /// Without a row.
-    fn new(decoder: &Decoder) -> Self {
-        Piece { batch: decoder.batch(), rejects: Vec::new(), sentinels: 0 }
-    }
 }
 
 impl DataArguments {
@@ -140,39 +119,20 @@ impl Data<'_> {
         Ok(())
     }
 
-    /// All rows that `engine` admits, in memory, with derived columns; and what it does not admit.
-    pub fn admit(&self, engine: &Engine) -> Result<(Batch, Rejects), Refusal> {
-        let mut all = engine.decoder().batch();
-        engine.derive(&mut all);
-        let (mut rejects, mut bytes) = (Rejects::default(), 0);
+    /// All rows that `engine` admits, in memory, with derived columns; and what was left out, of which standard error tells.
+    pub fn admit(&self, engine: &Engine) -> Result<(Batch, LeftOut), Refusal> {
+        let (mut admission, mut sentinels) = (Admission::new(engine), 0);
         self.each("reading", engine.recipe(), engine.decoder(), |piece| {
-            rejects.add(&piece.rejects);
-            rejects.drop_sentinels(piece.sentinels);
-            let (mut batch, refused) =
-                engine.admit(piece.batch).map_err(|why| Refusal::new(why.to_string()))?;
-            rejects.add(&refused);
-            for row in &mut batch.rows {
-                // Of no use from here on, and as large as the rest.
-                row.verdict = None;
-                row.unknown = None;
-                row.protected.clear();
-            }
-            bytes += text_bytes(&batch);
-            all.append(batch);
-            if bytes > MAX_BYTES || all.len() > MAX_ROWS {
-                return Err(Refusal::new(format!(
-                    "the data is more than the command line holds in memory: {MAX_ROWS} rows, or 2 GiB of text"
-                ))
-                .hint("take a part of the entities, or run the Spark job on all of them"));
-            }
-            Ok(())
+            sentinels += piece.sentinels;
+            admission.add(piece).map_err(|why| match why {
+                TooMuch::Memory => Refusal::new(why.to_string())
+                    .hint("take a part of the entities, or run the Spark job on all of them"),
+                TooMuch::Keys(_) => Refusal::new(why.to_string()),
+            })
         })?;
-        Ok((all, rejects))
+        let (batch, rejects) = admission.finish();
+        let left_out = LeftOut { rejects, sentinels };
+        left_out.tell();
+        Ok((batch, left_out))
     }
-}
-
-/// The bytes of text in a batch: what a column holds of it has a bound.
-fn text_bytes(batch: &Batch) -> u64 {
-    let of_row = |row| batch.columns.iter().filter_map(move |c| c.text(row)).map(str::len);
-    (0..batch.len()).flat_map(of_row).map(|bytes| bytes as u64).sum()
 }

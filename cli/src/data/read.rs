@@ -6,22 +6,21 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use flate2::bufread::MultiGzDecoder;
-use leat::cleansed;
-use leat::column::{Column, Type};
+use leat::column::Type;
 use leat::decode::{Csv, Decoder, JsonLines};
-use leat::encode::jsonl::Rows;
 use leat::recipe::{Format, Recipe};
-use leat::record::{Coordinates, Position};
-use leat_lake::parquet::{ParquetError, Reader};
+use leat_batch::{ParquetRows, Piece, RowsError};
+use leat_lake::parquet::Reader;
 
 use super::find::{Item, Place};
-use super::{MAX_BYTES, Piece};
 use crate::answer::Refusal;
 use crate::places::{self, Places};
 use crate::progress::Progress;
 
 /// Rows of a piece.
 const ROWS: usize = 8192;
+/// The most bytes of a file that is read whole.
+const MAX_BYTES: u64 = 1 << 31;
 
 /// A file and how it is read.
 pub struct Source<'a> {
@@ -86,69 +85,16 @@ impl Source<'_> {
     ) -> Result<(), Refusal> {
         let file = self.bytes(places)?;
         let refuse =
-            |why: ParquetError| Refusal::new(format!("cannot read {}: {why}", self.item.name));
-        let wanted = cleansed::columns(recipe);
-        let wanted: Vec<&str> = wanted.iter().map(|(name, _)| name.as_str()).collect();
-        let before = self.progress.position();
-        match Reader::new(file.clone(), Some(&wanted)) {
-            Ok(reader) => {
-                let rows = reader.rows().max(1);
-                let mut done = 0;
-                for columns in reader {
-                    let columns = columns.map_err(refuse)?;
-                    let batch = cleansed::read(recipe, columns).map_err(|why| {
-                        Refusal::new(format!("cannot read {}: {why}", self.item.name))
-                    })?;
-                    done += batch.len() as u64;
-                    self.progress.set(before + file.len() as u64 * done / rows);
-                    visit(Piece { batch, ..Piece::new(decoder) })?;
-                }
-            }
-            Err(ParquetError::NoColumn(_)) => self.foreign(file, recipe, decoder, visit)?,
-            Err(why) => return Err(refuse(why)),
-        }
-        Ok(())
-    }
-
-    /// A Parquet file that Leat did not make: its rows go the way of a line. Columns that the schema does not name are
-    /// not read.
-    fn foreign(
-        &self,
-        file: Bytes,
-        recipe: &Recipe,
-        decoder: &Decoder,
-        visit: Visit<'_>,
-    ) -> Result<(), Refusal> {
-        let refuse =
-            |why: ParquetError| Refusal::new(format!("cannot read {}: {why}", self.item.name));
-        let mut wanted: Vec<&str> = recipe.schema.fields.iter().map(|f| f.name.as_str()).collect();
-        let reader = loop {
-            match Reader::new(file.clone(), Some(&wanted)) {
-                Err(ParquetError::NoColumn(name)) => wanted.retain(|wanted| *wanted != name),
-                found => break found.map_err(refuse)?,
-            }
-        };
-        let (names, name) = (Rows::new(wanted), self.name());
-        let (mut line, mut number) = (Vec::new(), 0);
-        for columns in reader {
-            let columns = columns.map_err(refuse)?;
-            let mut piece = Piece::new(decoder);
-            for row in 0..columns.first().map_or(0, Column::len) {
-                line.clear();
-                names.row(&columns, row, &mut line);
-                let coordinates = Coordinates {
-                    source: name.clone(),
-                    shard: "".into(),
-                    position: Position { line: number, ..Position::default() },
-                    arrival: None,
-                };
-                number += 1;
-                let text = line.trim_ascii_end();
-                decoder.line(coordinates, text, false, &mut piece.batch, &mut piece.rejects);
-            }
+            |why: RowsError| Refusal::new(format!("cannot read {}: {why}", self.item.name));
+        let (before, size) = (self.progress.position(), file.len() as u64);
+        let pieces = ParquetRows::open(file, &self.item.name, recipe, decoder).map_err(refuse)?;
+        let (rows, mut done) = (pieces.rows().max(1), 0);
+        for piece in pieces {
+            let piece = piece.map_err(refuse)?;
+            done += piece.batch.len() + piece.rejects.len();
+            self.progress.set(before + size * done as u64 / rows);
             visit(piece)?;
         }
-        self.progress.add(file.len() as u64);
         Ok(())
     }
 

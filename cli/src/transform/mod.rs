@@ -11,23 +11,17 @@ use leat::recipe::Role;
 use serde_json::json;
 
 use crate::answer::{Answer, Refusal};
-use crate::data::DataArguments;
 use crate::fit::short;
 use crate::places::Places;
 use crate::progress::Progress;
-use crate::recipe::{self, KeysArgument};
-use crate::replay::replay;
+use crate::replay;
 use table::{Kind, Table};
 
 /// See `leat transform --help`.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// The recipe.
-    recipe: String,
     #[command(flatten)]
-    data: DataArguments,
-    #[command(flatten)]
-    keys: KeysArgument,
+    of: replay::Arguments,
     /// The fitted state, from `leat fit`.
     #[arg(long, value_name = "STATE.json")]
     state: String,
@@ -56,7 +50,7 @@ const ROWS: usize = 8192;
 pub fn run(args: &Arguments) -> Result<Answer, Refusal> {
     let places = Places::default();
     let kind = Kind::of(&args.output)?;
-    let engine = recipe::load(&places, &args.recipe, &args.keys)?;
+    let engine = args.of.engine(&places)?;
     let (recipe, plan) = (engine.recipe(), engine.plan());
     let text = places.read_text("fitted state", &args.state)?;
     let refuse = |why: String| Refusal::new(format!("{}: {why}", args.state));
@@ -76,19 +70,18 @@ pub fn run(args: &Arguments) -> Result<Answer, Refusal> {
         .chain(made.zip(&keep).filter(|(_, keep)| **keep).map(|(column, _)| column))
         .collect();
 
-    let data = args.data.find(&places, recipe.schema.format, args.keys.given())?;
     let mode = match args.mode {
         Mode::Serve => features::Mode::Serve,
         Mode::Train => features::Mode::Train,
     };
     let mut table = Table::create(&args.output, kind, &columns)?;
-    let replayed = replay(&engine, &data)?;
-    let (all, identities) = (replayed.batch.len(), replayed.batch.identities());
+    let replayed = args.of.replay(&places, &engine)?;
+    let batch = &replayed.rows.batch;
+    let (all, identities) = (batch.len(), batch.identities());
     let progress = Progress::rows("transforming", Some(all as u64));
     for start in (0..all).step_by(ROWS) {
         let rows: Vec<usize> = (start..all.min(start + ROWS)).collect();
-        let part: Vec<Column> =
-            replayed.batch.columns.iter().map(|column| column.gather(&rows)).collect();
+        let part: Vec<Column> = batch.columns.iter().map(|column| column.gather(&rows)).collect();
         let made = features.apply_in(mode, &part, &identities[start..start + rows.len()]);
         let made = made.into_iter().zip(&keep).filter(|(_, keep)| **keep).map(|(column, _)| column);
         let out = slots.iter().map(|&slot| part[slot].clone()).chain(made).collect();

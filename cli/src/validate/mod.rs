@@ -13,7 +13,7 @@ use leat::timestamp;
 use serde_json::json;
 
 use crate::answer::{Answer, Refusal};
-use crate::data::{DataArguments, Rejects};
+use crate::data::{DataArguments, LeftOut};
 use crate::places::Places;
 use crate::recipe::{self, KeysArgument};
 use crate::show::table;
@@ -83,28 +83,28 @@ pub fn run(args: &Arguments) -> Result<Answer, Refusal> {
         Method::Row => quality::Method::Row,
     };
     let evaluation = Evaluation::compile(&ruleset, &columns, Some(now), method).map_err(refuse)?;
-    let (mut metrics, mut rejects) = (evaluation.start(), Rejects::default());
+    let (mut metrics, mut left_out) = (evaluation.start(), LeftOut::default());
     data.each("validating", &recipe, &decoder, |piece| {
-        rejects.add(&piece.rejects);
-        rejects.drop_sentinels(piece.sentinels);
+        left_out.rejects.add(&piece.rejects);
+        left_out.sentinels += piece.sentinels;
         evaluation.update(&mut metrics, &piece.batch.columns, piece.batch.len());
         Ok(())
     })?;
-    rejects.tell();
+    left_out.tell();
     let outcomes = evaluation.finish(&metrics).map_err(|why| Refusal::new(why.to_string()))?;
     let failed = outcomes.iter().filter(|outcome| outcome.outcome == Status::Failed).count();
     let summary = format!(
         "{} rows, {} rejected before the rules: {} of {} rules failed",
         metrics.rows(),
-        rejects.count(),
+        left_out.rejected(),
         failed,
         outcomes.len()
     );
     let header = ["outcome", "rule", "failed rows", "reason"];
     let text = format!("{}\n{summary}", table(&header, outcomes.iter().map(row)));
     let document = json!({
-        "passed": failed == 0, "rows": metrics.rows(), "rejected": rejects.count(),
-        "rejected_by": rejects.document(), "dropped_by": rejects.dropped(), "ruleset_hash": ruleset.hash(),
+        "passed": failed == 0, "rows": metrics.rows(), "rejected": left_out.rejected(),
+        "rejected_by": left_out.rejected_by(), "dropped_by": left_out.dropped_by(), "ruleset_hash": ruleset.hash(),
         "now": timestamp::to_text(now.saturating_mul(1000)), "outcomes": outcomes,
     });
     Ok(Answer { passed: failed == 0, ..Answer::good(text, document) })

@@ -30,6 +30,9 @@ pub struct Unit {
     /// The sentinels that its objects held, each `<id>/<shard>`: landing has come so far.
     #[serde(default)]
     pub sentinels: Vec<String>,
+    /// How many buckets its entities are spread over: `bucket=` in a file's path is the entity's hash modulo this.
+    #[serde(default = "sixteen")]
+    pub buckets: u32,
     /// What became of the rows: `received`, `written`, `quarantined`, ….
     #[serde(default)]
     pub counts: BTreeMap<String, u64>,
@@ -38,6 +41,11 @@ pub struct Unit {
     /// The units that this one takes the place of.
     #[serde(default)]
     pub replaces: Vec<String>,
+}
+
+/// The buckets of units that do not say.
+const fn sixteen() -> u32 {
+    16
 }
 
 /// Whether a unit is read.
@@ -74,6 +82,7 @@ impl Unit {
             decision,
             files: Vec::new(),
             sentinels: Vec::new(),
+            buckets: sixteen(),
             counts: BTreeMap::new(),
             recipe_hash: String::new(),
             replaces: Vec::new(),
@@ -150,6 +159,7 @@ mod tests {
                 bytes: 2,
             }],
             sentinels: vec!["s-1/shardId-0".into()],
+            buckets: 16,
             counts: [("received".to_owned(), 1)].into(),
             recipe_hash: "h".into(),
             replaces: replaces.iter().map(|r| (*r).into()).collect(),

@@ -178,9 +178,9 @@ impl Engine {
     }
 
     /// Checks and protects rows that were decoded: each gets a verdict, and what is personal is protected. The verdict
-    /// of a landed line stands if this ruleset gave it; else the row is judged anew.
+    /// of a landed line stands if this ruleset gave it; else the row is judged anew. Errs if a row has something to
+    /// tokenize and there are no keys.
     pub fn judge(&self, batch: &mut Batch) -> Result<(), MissingKeys> {
-        self.ready()?;
         let hash = self.rules.as_ref().map_or("", RowRules::hash);
         let failed = match &self.rules {
             Some(rules) => rules.judge(&batch.columns, &batch.rows),

@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 
 use crate::column::{Column, Type, Value};
 use crate::decode::Batch;
-use crate::recipe::{Method, Recipe};
+use crate::recipe::{Field, Method, Recipe};
 use crate::record::{Protected, identity_of_id};
 
 /// The version of the token key: part of each token and of `_leat`.
@@ -100,9 +100,15 @@ pub fn needs_keys(recipe: &Recipe) -> bool {
 
 /// Protects the schema's fields in `batch` as `recipe` says, but for those that a row lists as protected already,
 /// and lists them. A row whose id was protected here gets the identity of what is left of it, which is what a
-/// reader of the landed line will find. Errs, and changes nothing, if the recipe needs keys and there are none.
+/// reader of the landed line will find. Errs, and changes nothing, if a row has something to tokenize and there are no keys:
+/// rows that were protected before need none.
 pub fn protect(batch: &mut Batch, recipe: &Recipe, keys: Option<&Keys>) -> Result<(), MissingKeys> {
-    if needs_keys(recipe) && keys.is_none() {
+    let mut fields = recipe.schema.fields.iter();
+    let to_tokenize = |field: &Field| {
+        recipe.method(&field.name) == Some(Method::Tokenize)
+            && batch.rows.iter().any(|row| !row.protected.contains_key(&field.name))
+    };
+    if keys.is_none() && fields.any(to_tokenize) {
         return Err(MissingKeys);
     }
     for (slot, field) in recipe.schema.fields.iter().enumerate() {
@@ -225,8 +231,10 @@ mod tests {
             batch.rows[1].protected.iter().map(|(f, p)| (f.as_str(), p.key)).collect();
         assert_eq!(listed, [("card", Some(1)), ("phone", None), ("secret", None)]);
         let before = batch.clone();
-        protect(&mut batch, &recipe(), Some(&keys())).unwrap();
-        assert_eq!(batch, before);
+        for keys in [Some(&keys()), None] {
+            protect(&mut batch, &recipe(), keys).unwrap();
+            assert_eq!(batch, before);
+        }
         batch.append(batch_of(",\"card\":41")); // a raw row beside protected ones
         protect(&mut batch, &recipe(), Some(&keys())).unwrap();
         assert_eq!(batch.columns[6].text(2), Some(token.as_str()));

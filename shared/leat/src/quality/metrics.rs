@@ -102,6 +102,22 @@ pub enum Status {
     Failed,
 }
 
+/// What follows from a rule that fails, as its label `action` says: `halt`, `warn` or `quarantine`.
+impl Outcome {
+    /// The action's word: `halt` for a rule about the data set that says nothing.
+    pub fn action(&self) -> &str {
+        match self.labels.get("action").map(String::as_str) {
+            Some(action @ ("warn" | "quarantine")) => action,
+            _ => "halt",
+        }
+    }
+
+    /// Whether the rule failed, and nothing may go on.
+    pub fn halts(&self) -> bool {
+        self.outcome == Status::Failed && self.action() == "halt"
+    }
+}
+
 impl Evaluation {
     /// Readies all rules of `ruleset` for a data set with these columns; `now` is what `now()` stands for, in
     /// milliseconds since 1970 UTC. A rule about a column that is not there will fail. Rules that are not evaluated

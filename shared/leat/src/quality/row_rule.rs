@@ -22,6 +22,15 @@ pub fn is_row_rule(rule: &Rule) -> bool {
     }
 }
 
+impl Ruleset {
+    /// The ruleset without the rules that judge single records: those are applied where records pass.
+    pub fn about_the_data_set(&self) -> Ruleset {
+        let mut ruleset = self.clone();
+        ruleset.rules.retain(|rule| !is_row_rule(rule));
+        ruleset
+    }
+}
+
 impl RowRule {
     /// Readies the row rule `rule` for rows with these columns, or adds all that is wrong with it to `refusals`.
     pub fn new<'r>(

@@ -1,0 +1,44 @@
+//! What batch workers and the command line share: a snapshot of published units, read by entity bucket, replayed
+//! through the windows, cut into slices by time, fitted level by level, and written as features.
+//!
+//! A *run* is a folder, `…/runs/<recipe>/<run>/`. All that its steps pass on are objects in it, named by what they hold;
+//! a step that is repeated writes the same bytes again, or finds what stands. The steps, in order: [`Snapshot`],
+//! [`measure`], [`decide`], for each level [`fit::partial`] over the buckets and [`fit::merge`], [`curate::bucket`],
+//! [`finish()`]. Functions call a step for a bucket, the command line for all of them: it is the same code.
+//!
+//! Nothing here knows AWS: places are URLs of [`leat_lake`].
+
+mod admit;
+mod bucket;
+pub mod curate;
+mod decide;
+mod error;
+mod finish;
+pub mod fit;
+mod job;
+mod labels;
+mod measure;
+mod names;
+mod rejects;
+mod replay;
+mod rows;
+mod run;
+pub mod seeds;
+mod slices;
+mod snapshot;
+pub mod time;
+
+pub use admit::{Admission, TooMuch};
+pub use bucket::Bucket;
+pub use decide::{Criteria, Decision, decide};
+pub use error::BatchError;
+pub use finish::{CANDIDATE, Finished, Positives, finish};
+pub use job::{Job, Workshop};
+pub use labels::LabelCounts;
+pub use measure::{Measures, measure};
+pub use rejects::{Rejected, Rejects};
+pub use replay::{Replayed, order_word, replay};
+pub use rows::{ParquetRows, Piece, RowsError};
+pub use run::Run;
+pub use slices::{Slice, Slices};
+pub use snapshot::{LabelFiles, LabelSource, Snapshot, Wanted};

@@ -1,0 +1,122 @@
+//! What a bucket's rows say to the rules about the data set: mergeable counts, and when its events were.
+
+use leat::column::Type;
+use leat::engine::Engine;
+use leat::quality::{Evaluation, Method, Metrics};
+use serde::{Deserialize, Serialize};
+
+use crate::{BatchError, Bucket, Job, Rejects};
+
+/// What was counted of a bucket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Measures {
+    /// The version of this form: 1.
+    pub leat: u32,
+    /// The hash of the recipe and its ruleset.
+    pub recipe_hash: String,
+    /// The rows of the files.
+    pub read: u64,
+    /// The rows that the recipe admits, without repeats.
+    pub rows: u64,
+    /// The rows that repeat an identity.
+    pub repeats: u64,
+    /// The rows whose event time is not before the run's logical time: they are in no slice.
+    pub ahead: u64,
+    /// The rows that the recipe does not admit.
+    pub rejects: Rejects,
+    /// The least event time before the run's logical time, in microseconds.
+    pub first: Option<i64>,
+    /// The greatest.
+    pub last: Option<i64>,
+    /// What the rules count; none where the recipe has no ruleset.
+    pub metrics: Option<Metrics>,
+}
+
+/// The key of the measures of a bucket.
+fn key(bucket: u32) -> String {
+    format!("measures/{bucket}.json")
+}
+
+/// Counts the rows of `bucket`, and writes the counts into the run's folder.
+pub async fn measure(job: &Job, bucket: u32) -> Result<Measures, BatchError> {
+    let engine = &*job.engine;
+    let evaluation = evaluation(engine, job.snapshot.as_of)?;
+    let rows = Bucket::read(&job.lake, &job.snapshot, bucket, engine).await?;
+    let (read, rejects) = (rows.read, rows.rejects.clone());
+    let replayed = rows.replay(engine);
+    let batch = &replayed.batch;
+    let metrics = evaluation.map(|evaluation| {
+        let mut metrics = evaluation.start();
+        evaluation.update(&mut metrics, &batch.columns, batch.len());
+        metrics
+    });
+    let times = (0..batch.len()).map(|row| engine.event_time(batch, row));
+    let times: Vec<i64> = times.filter(|time| *time < job.snapshot.as_of).collect();
+    let measures = Measures {
+        leat: 1,
+        recipe_hash: engine.hash().to_owned(),
+        read,
+        rows: batch.len() as u64,
+        repeats: replayed.repeats,
+        ahead: (batch.len() - times.len()) as u64,
+        rejects,
+        first: times.iter().min().copied(),
+        last: times.iter().max().copied(),
+        metrics,
+    };
+    job.run.write_json(&key(bucket), &measures).await?;
+    Ok(measures)
+}
+
+/// The rules about the data set, ready for its fields; `now()` is the run's logical time.
+pub fn evaluation(engine: &Engine, as_of: i64) -> Result<Option<Evaluation>, BatchError> {
+    let Some(ruleset) = engine.ruleset() else { return Ok(None) };
+    let recipe = engine.recipe();
+    let fields: Vec<(String, Type)> =
+        recipe.schema.fields.iter().map(|f| (f.name.clone(), recipe.kind(f))).collect();
+    let now = Some(as_of.div_euclid(1000));
+    Ok(Some(Evaluation::compile(&ruleset.about_the_data_set(), &fields, now, Method::default())?))
+}
+
+impl Measures {
+    /// The sums over all buckets of a run.
+    pub async fn of_all(job: &Job) -> Result<Self, BatchError> {
+        let mut all: Option<Measures> = None;
+        for bucket in job.snapshot.numbers() {
+            let key = key(bucket);
+            let part: Measures =
+                job.run.need(&key, &format!("the step `measure` of bucket {bucket}")).await?;
+            if part.recipe_hash != job.engine.hash() {
+                return Err(BatchError::Recipe(format!(
+                    "{} was measured by a recipe with hash {}, and the run's has {}",
+                    job.run.url_of(&key),
+                    part.recipe_hash,
+                    job.engine.hash()
+                )));
+            }
+            match &mut all {
+                None => all = Some(part),
+                Some(all) => all
+                    .merge(part)
+                    .map_err(|why| BatchError::Input(format!("{}: {why}", job.run.url_of(&key))))?,
+            }
+        }
+        all.ok_or_else(|| BatchError::Input(format!("run {} has no bucket", job.run.name())))
+    }
+
+    fn merge(&mut self, other: Measures) -> Result<(), String> {
+        let sum = |a: u64, b: u64| a.saturating_add(b);
+        self.read = sum(self.read, other.read);
+        self.rows = sum(self.rows, other.rows);
+        self.repeats = sum(self.repeats, other.repeats);
+        self.ahead = sum(self.ahead, other.ahead);
+        self.rejects.merge(other.rejects);
+        self.first = [self.first, other.first].into_iter().flatten().min();
+        self.last = [self.last, other.last].into_iter().flatten().max();
+        match (&mut self.metrics, &other.metrics) {
+            (Some(mine), Some(theirs)) => mine.merge(theirs).map_err(|why| why.to_string()),
+            (None, None) => Ok(()),
+            _ => Err("some buckets were measured by a ruleset, and some without".to_owned()),
+        }
+    }
+}

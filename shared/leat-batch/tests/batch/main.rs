@@ -1,0 +1,9 @@
+//! Runs over small lakes in memory, from published units to features.
+
+#![allow(clippy::unwrap_used, reason = "a test says so when something is not there")]
+
+mod future;
+mod laws;
+mod refusals;
+mod repeats;
+mod world;
