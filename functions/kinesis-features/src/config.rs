@@ -41,9 +41,7 @@ impl Config {
     pub fn from_vars(vars: &Vars) -> Result<Self, Failure> {
         let mut reader = Reader::new(vars);
         let recipe = reader.text("LEAT_RECIPE", "the URL of recipe.yaml");
-        let keys = reader
-            .optional("LEAT_KEYS")
-            .and_then(|_| reader.required("LEAT_KEYS", "the URL of the secret"));
+        let keys = reader.maybe("LEAT_KEYS");
         let state =
             reader.required("LEAT_STATE", "where entities' state lies, such as dynamodb:<table>");
         let serving = reader.or("LEAT_SERVING", ServingUrl::None);

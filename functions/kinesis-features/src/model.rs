@@ -61,16 +61,7 @@ struct Current {
 impl<'a> Models<'a> {
     /// Reads and checks the deployed recipe with its keys: what is wrong there shows at start.
     pub async fn start(config: &Config, lake: &'a Lake, aws: &'a Aws) -> Result<Self, Failure> {
-        let keys = match &config.keys {
-            None => None,
-            Some(source) => {
-                let secret = source.read(aws).await?;
-                Some(
-                    Keys::from_secret(&secret)
-                        .map_err(|why| Failure::Config(format!("LEAT_KEYS: {why}")))?,
-                )
-            }
-        };
+        let keys = leat_aws::keys(config.keys.as_ref(), aws).await?;
         let deployed = Rc::new(read_engine(lake, &config.recipe, keys.clone()).await?);
         Ok(Models {
             recipe_url: config.recipe.clone(),

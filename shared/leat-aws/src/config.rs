@@ -63,9 +63,14 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// A setting that may be absent.
+    pub fn maybe<T: FromStr<Err: Display>>(&mut self, name: &str) -> Option<T> {
+        self.optional(name).and_then(|text| self.parse(name, text))
+    }
+
     /// A setting that has a default.
     pub fn or<T: FromStr<Err: Display>>(&mut self, name: &str, default: T) -> T {
-        self.optional(name).and_then(|text| self.parse(name, text)).unwrap_or(default)
+        self.maybe(name).unwrap_or(default)
     }
 
     /// A whole number within bounds that has a default.

@@ -2,6 +2,8 @@
 
 use aws_sdk_secretsmanager::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use lambda_runtime::Diagnostic;
+use leat_batch::BatchError;
+use leat_lake::LakeError;
 
 /// Why a function could not do what it was asked. Its message holds no payload, key or personal data.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -66,6 +68,22 @@ impl Failure {
     }
 }
 
+/// A step's error: what is in the lake and cannot be read is wrong input, what may not be read is configuration.
+impl From<BatchError> for Failure {
+    fn from(why: BatchError) -> Self {
+        let text = why.to_string();
+        match why {
+            BatchError::Lake(LakeError::Busy { .. }) => Failure::Busy(text),
+            BatchError::Lake(LakeError::Damaged { .. }) | BatchError::Input(_) => {
+                Failure::Input(text)
+            }
+            BatchError::Lake(_) => Failure::Config(text),
+            BatchError::Recipe(_) => Failure::Recipe(text),
+            BatchError::Keys(_) => Failure::Config(format!("LEAT_KEYS: {text}")),
+        }
+    }
+}
+
 impl From<Failure> for Diagnostic {
     fn from(failure: Failure) -> Self {
         Diagnostic { error_type: failure.word().into(), error_message: failure.to_string() }
@@ -125,6 +143,23 @@ mod tests {
             assert_eq!(Failure::of_word(word, "why".into()).unwrap().word(), word);
         }
         assert_eq!(Failure::of_word("Model.Worse", String::new()), None);
+    }
+
+    #[test]
+    fn words_of_a_step() {
+        let url = || "s3://b/k".to_owned();
+        let why = || "x".to_owned();
+        for (error, word) in [
+            (BatchError::Input(why()), "Input.Invalid"),
+            (BatchError::Recipe(why()), "Recipe.Invalid"),
+            (LakeError::Damaged { url: url(), why: why() }.into(), "Input.Invalid"),
+            (LakeError::Busy { url: url(), why: why() }.into(), "Service.Busy"),
+            (LakeError::Denied { url: url(), why: why() }.into(), "Config.Invalid"),
+            (LakeError::Missing { url: url() }.into(), "Config.Invalid"),
+            (BatchError::Keys(leat::protect::MissingKeys), "Config.Invalid"),
+        ] {
+            assert_eq!(Failure::from(error.clone()).word(), word, "{error:?}");
+        }
     }
 
     #[test]

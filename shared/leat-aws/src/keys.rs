@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use leat::protect::Keys;
+
 use crate::{Aws, Failure, from_sdk};
 
 /// Where a secret lies: `secretsmanager:<name or ARN>` or `file:<path>`.
@@ -54,6 +56,13 @@ impl KeySource {
             }
         }
     }
+}
+
+/// The keys made of the secret at `source`, where there is one.
+pub async fn keys(source: Option<&KeySource>, aws: &Aws) -> Result<Option<Keys>, Failure> {
+    let Some(source) = source else { return Ok(None) };
+    let keys = Keys::from_secret(&source.read(aws).await?);
+    keys.map(Some).map_err(|why| Failure::Config(format!("LEAT_KEYS: {why}")))
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ mod wait;
 pub use aws::Aws;
 pub use config::{Reader, Vars, vars};
 pub use failure::{Failure, from_sdk};
-pub use keys::KeySource;
+pub use keys::{KeySource, keys};
 pub use serve::{Call, Deadline, run, serve};
 pub use telemetry::{Accounts, metrics};
 pub use wait::{back_off, within};

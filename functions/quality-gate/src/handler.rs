@@ -1,0 +1,245 @@
+//! One event, one step of a run.
+
+use leat::timestamp;
+use leat_aws::{Failure, metrics};
+use leat_batch::{
+    Criteria, Decision, LabelSource, Run, Snapshot, Wanted, Workshop, decide, fit, measure, time,
+};
+use leat_lake::{split, units};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::config::Config;
+
+const FUNCTION: &str = "quality-gate";
+
+/// A step of a run.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "step", rename_all = "lowercase")]
+enum Event {
+    Snapshot {
+        run_folder: String,
+        run: String,
+        #[serde(with = "time")]
+        as_of: i64,
+        recipe: Option<String>,
+        labels: Option<Labels>,
+    },
+    Measure {
+        run_folder: String,
+        bucket: u32,
+    },
+    Decide {
+        run_folder: String,
+        #[serde(default, with = "time::option")]
+        train_until: Option<i64>,
+        #[serde(default, with = "time::option")]
+        evaluate_until: Option<i64>,
+        evaluation_share: Option<f64>,
+        #[serde(default)]
+        answer: Answer,
+    },
+}
+
+/// Labels that come later than their events: where they lie, and the recipe that cleansed them.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Labels {
+    Cleansed(String),
+    Both { cleansed: String, recipe: String },
+}
+
+/// How a run that a rule halts is answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Answer {
+    #[default]
+    Error,
+    Result,
+}
+
+/// Does the step that `event` asks for.
+pub async fn handle(config: &Config, shop: &Workshop, event: &str) -> Result<Value, Failure> {
+    let event = serde_json::from_str(event)
+        .map_err(|why| Failure::Input(format!("this is no step of a quality gate: {why}")))?;
+    match event {
+        Event::Snapshot { run_folder, run, as_of, recipe, labels } => {
+            let url = recipe.as_deref().unwrap_or(&config.recipe);
+            let of = shop.run(&run_folder)?;
+            if of.name() != run {
+                let why = format!("{run_folder} is the folder of another run than `{run}`");
+                return Err(Failure::Input(why));
+            }
+            snapshot(config, shop, &of, as_of, url, labels).await
+        }
+        Event::Measure { run_folder, bucket } => {
+            let job = shop.job(&run_folder).await?;
+            let found = measure(&job, bucket).await?;
+            let counts = [
+                ("read", found.read),
+                ("rows", found.rows),
+                ("already_applied", found.repeats),
+                ("rejected", found.rejects.count()),
+            ];
+            metrics(FUNCTION, job.run.recipe(), &counts);
+            Ok(json!({"bucket": bucket}))
+        }
+        Event::Decide { run_folder, train_until, evaluate_until, evaluation_share, answer } => {
+            let job = shop.job(&run_folder).await?;
+            let criteria = Criteria { train_until, evaluate_until, evaluation_share };
+            let decision = decide(&job, criteria).await?;
+            let halted = u64::from(!decision.passed);
+            metrics(FUNCTION, job.run.recipe(), &[("passed", 1 - halted), ("halted", halted)]);
+            told(&decision, &Decision::url(&job), answer)
+        }
+    }
+}
+
+async fn snapshot(
+    config: &Config,
+    shop: &Workshop,
+    run: &Run,
+    as_of: i64,
+    recipe: &str,
+    labels: Option<Labels>,
+) -> Result<Value, Failure> {
+    let engine = shop.read_engine(recipe).await?;
+    let kept = shop.keep_recipe(run, recipe, &engine).await?;
+    let folder = |url: &str| shop.lake().folder(url).map_err(leat_batch::BatchError::from);
+    let cleansed = folder(&config.cleansed)?;
+    let labels = match labels {
+        None => None,
+        Some(labels) => {
+            let (url, recipe) = match labels {
+                Labels::Both { cleansed, recipe } => (cleansed, recipe),
+                Labels::Cleansed(url) => (url, format!("{}labels.yaml", split(recipe).0)),
+            };
+            let folder = folder(&url)?;
+            let live = units::live(&folder).await.map_err(leat_batch::BatchError::from)?;
+            match live.is_empty() {
+                true => None,
+                false => Some((folder, shop.read_engine(&recipe).await?)),
+            }
+        }
+    };
+    let wanted = Wanted {
+        as_of,
+        cleansed: &cleansed,
+        engine: &engine,
+        recipe_url: &kept,
+        labels: labels
+            .as_ref()
+            .map(|(folder, engine)| LabelSource { cleansed: folder, recipe: engine.recipe() }),
+    };
+    let snapshot = Snapshot::make(run, wanted).await?.some()?.keep(run).await?;
+    Ok(json!({
+        "snapshot": Snapshot::url(run),
+        "buckets": snapshot.numbers().collect::<Vec<_>>(),
+        "rows": snapshot.rows,
+        "levels": fit::levels(&engine),
+        "recipe_hash": snapshot.recipe_hash,
+        "recipe_url": snapshot.recipe_url,
+        "state_plan": snapshot.state_plan,
+    }))
+}
+
+fn told(decision: &Decision, url: &str, answer: Answer) -> Result<Value, Failure> {
+    if !decision.passed && answer == Answer::Error {
+        return Err(Failure::DataQuality(format!(
+            "{} of the rules about the data set halt run {}: {}; see {}",
+            decision.failed.len(),
+            decision.run,
+            decision.failed.join("; "),
+            decision.quality
+        )));
+    }
+    Ok(json!({
+        "passed": decision.passed,
+        "decision": url,
+        "quality": decision.quality,
+        "train_until": timestamp::to_text(decision.train_until),
+        "evaluate_until": timestamp::to_text(decision.evaluate_until),
+        "failed": decision.failed,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use leat_aws::{Aws, Vars};
+    use leat_lake::Lake;
+
+    const RECIPE: &str = include_str!("../../../recipes/card-transactions/recipe.yaml");
+    const RULES: &str = include_str!("../../../recipes/card-transactions/quality.dqdl");
+    const EVENTS: [&str; 3] = [
+        include_str!("../../../events/quality-gate.json"),
+        include_str!("../../../events/quality-gate.measure.json"),
+        include_str!("../../../events/quality-gate.decide.json"),
+    ];
+
+    /// The answer to `event`, whose files lie in memory, over a lake with a recipe and no data.
+    async fn answer(event: &str) -> Result<Value, Failure> {
+        let vars = [
+            ("LEAT_RECIPE", "memory:lake/recipes/recipe.yaml"),
+            ("LEAT_CLEANSED", "memory:lake/cleansed/card-transactions/"),
+            ("LEAT_ARTIFACTS", "memory:lake/artifacts"),
+        ];
+        let vars: Vars = vars.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+        let config = Config::from_vars(&vars, &Aws::default())?;
+        let lake = Lake::new(&vars);
+        for (name, text) in [("recipe.yaml", RECIPE), ("quality.dqdl", RULES)] {
+            lake.write(&format!("memory:lake/recipes/{name}"), text).await.unwrap();
+        }
+        let shop = Workshop::new(lake, None).within(&config.artifacts);
+        handle(&config, &shop, &event.replace("file:.leat/invoke/", "memory:lake/")).await
+    }
+
+    #[tokio::test]
+    async fn refusals_have_a_word() {
+        let snapshot = EVENTS[0];
+        let elsewhere = snapshot.replace("invoke/artifacts", "invoke/elsewhere");
+        let other_run = snapshot.replace("\"run\": \"example\"", "\"run\": \"other\"");
+        let no_time = snapshot.replace("2027-01-01", "2027-13-01");
+        let labels = snapshot.replace("null", "{\"cleansed\": 1}");
+        for (event, words) in [
+            (snapshot, "no published row in memory:lake/cleansed/card-transactions/"),
+            (EVENTS[1], "snapshot.json does not exist"),
+            (EVENTS[2], "snapshot.json does not exist"),
+            (&elsewhere, "is no folder of a run in memory:lake/artifacts/"),
+            (&other_run, "is the folder of another run than `other`"),
+            (&no_time, "RFC 3339"),
+            (&labels, "no step of a quality gate"),
+            ("{\"step\":\"judge\"}", "no step of a quality gate"),
+            ("[]", "no step of a quality gate"),
+        ] {
+            let why = answer(event).await.unwrap_err();
+            assert_eq!(why.word(), "Input.Invalid", "{why}");
+            assert!(why.to_string().contains(words), "no `{words}` in: {why}");
+        }
+        let recipe =
+            snapshot.replace("\"labels\"", "\"recipe\": \"memory:lake/no.yaml\", \"labels\"");
+        assert_eq!(answer(&recipe).await.unwrap_err().word(), "Config.Invalid");
+    }
+
+    #[test]
+    fn a_halt_is_an_error_or_an_answer() {
+        let halted = Decision {
+            leat: 1,
+            run: "r".into(),
+            passed: false,
+            failed: vec!["RowCount > 5: unmet (Dataset.*.RowCount = 3.0)".into()],
+            train_until: 0,
+            evaluate_until: 1,
+            quality: "s3://b/quality/d/r.json".into(),
+        };
+        let why = told(&halted, "u", Answer::Error).unwrap_err();
+        assert_eq!(why.word(), "DataQuality.Failed");
+        for word in ["RowCount > 5", "= 3.0", "s3://b/quality/d/r.json"] {
+            assert!(why.to_string().contains(word), "{why}");
+        }
+        let answer = told(&halted, "u", Answer::Result).unwrap();
+        assert_eq!((&answer["passed"], &answer["decision"]), (&false.into(), &"u".into()));
+        let passed = Decision { passed: true, failed: vec![], ..halted };
+        assert_eq!(told(&passed, "u", Answer::Error).unwrap()["passed"], true);
+    }
+}
