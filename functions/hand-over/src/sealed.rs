@@ -1,0 +1,305 @@
+//! `sealed`: has all landed, and been cleansed, that came before the sentinels?
+//!
+//! Firehose reads a shard in order, but delivers by date and quality: when a shard's sentinel lies in an object, an
+//! earlier record can still wait in the buffer of another. So, in this order: each shard's sentinel is in a published
+//! unit; since that was seen first, Firehose's buffers have run out; every object of landing is known to the ledger, and
+//! none that landed until then still waits for its job; and nothing lies under the error prefix that is to be put
+//! through the transform again. What is published then is listed in a snapshot, from which all buckets are loaded.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use futures::{StreamExt, TryStreamExt, stream};
+use leat::decode::{Limits, Piece, RawRecord, expand};
+use leat::record::Coordinates;
+use leat_aws::Failure;
+use leat_batch::{BatchError, Run, Snapshot, Wanted};
+use leat_jobs::object::object;
+use leat_jobs::table::Table;
+use leat_lake::Folder;
+use leat_lake::manifest::ManifestObject;
+use leat_lake::units::{Decision, decided};
+use leat_stream::take_over::Sentinels;
+use serde::{Deserialize, Serialize};
+
+use crate::handler::Ports;
+use crate::mark;
+
+/// The key of [`Seen`] in the attempt's folder.
+const SEEN: &str = "seen.json";
+
+/// So long before the mark an object may have landed and not be known: a lost event, found by the hourly listing.
+const LOST: i64 = 2 * 3600 * 1000;
+
+/// The most objects under the error prefix that are looked into.
+const FAILED: usize = 1000;
+
+/// Calls at a time.
+const AT_A_TIME: usize = 16;
+
+/// The code of a record that our own transform refused: it was quarantined with its reason, and never lands.
+const REFUSED: &str = "Lambda.ProcessingFailedStatus";
+
+/// What `sealed` answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Sealed {
+    /// Whether all has landed.
+    pub sealed: bool,
+    /// If not: what it waits for.
+    pub why: String,
+    /// If so: the list of what is published.
+    #[serde(flatten)]
+    pub taken: Option<Taken>,
+}
+
+/// A snapshot that was taken.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Taken {
+    /// Its URL.
+    pub snapshot: String,
+    /// The buckets to load.
+    pub buckets: Vec<u32>,
+}
+
+/// When all sentinels were seen first.
+#[derive(Debug, Serialize, Deserialize)]
+struct Seen {
+    /// In milliseconds since 1970.
+    at: i64,
+}
+
+/// Tells whether landing is sealed up to the sentinels of this attempt, and takes the snapshot if it is.
+pub async fn sealed<S, K, T: Table, J>(
+    ports: &Ports<'_, S, K, T, J>,
+    run: &Run,
+    now: i64,
+) -> Result<Sealed, Failure> {
+    let sentinels = mark::read(run).await?;
+    let sentinels = sentinels.ok_or_else(|| {
+        Failure::Input(format!("{} does not exist: `mark` comes first", run.url_of(mark::KEY)))
+    })?;
+    let waits = |why: String| Ok(Sealed { why, ..Sealed::default() });
+    let taken: Option<Snapshot> = run.read("snapshot.json").await?;
+    if taken.is_none() {
+        if let Some(why) = missing(ports, &sentinels).await? {
+            return waits(why);
+        }
+        run.write_new(SEEN, &Seen { at: now }).await?;
+        let seen: Seen = run.need(SEEN, "this step").await?;
+        let until = seen.at.saturating_add(ports.config.buffer.saturating_mul(1000));
+        if now < until {
+            let left = (until - now) / 1000 + 1;
+            return waits(format!("Firehose's buffers may hold records for {left} s more"));
+        }
+        if let Some(why) = unread(ports, &sentinels, until).await? {
+            return waits(why);
+        }
+        if let Some(why) = undrained(&folder(ports, &ports.config.failed)?).await? {
+            return waits(why);
+        }
+    }
+    let taken = take(ports, run, now).await?;
+    Ok(Sealed { sealed: true, why: String::new(), taken: Some(taken) })
+}
+
+/// Takes the snapshot where the stream was never read, and there is nothing to wait for.
+pub async fn snapshot<S, K, T: Table, J>(
+    ports: &Ports<'_, S, K, T, J>,
+    run: &Run,
+    now: i64,
+) -> Result<Taken, Failure> {
+    if mark::read(run).await?.is_some() {
+        return Err(Failure::Input(format!(
+            "{} exists: this attempt has marked the stream, and `sealed` takes its snapshot",
+            run.url_of(mark::KEY)
+        )));
+    }
+    take(ports, run, now).await
+}
+
+async fn take<S, K, T: Table, J>(
+    ports: &Ports<'_, S, K, T, J>,
+    run: &Run,
+    now: i64,
+) -> Result<Taken, Failure> {
+    let cleansed = folder(ports, ports.dataset()?.cleansed())?;
+    let wanted = Wanted {
+        as_of: now.saturating_mul(1000),
+        cleansed: &cleansed,
+        engine: &ports.deployed,
+        recipe_url: &ports.config.recipe,
+        labels: None,
+    };
+    let snapshot = Snapshot::make(run, wanted).await?;
+    let snapshot = snapshot.keep(run).await?;
+    Ok(Taken { snapshot: Snapshot::url(run), buckets: snapshot.numbers().collect() })
+}
+
+/// Which sentinels are in no published unit.
+async fn missing<S, K, T: Table, J>(
+    ports: &Ports<'_, S, K, T, J>,
+    sentinels: &Sentinels,
+) -> Result<Option<String>, Failure> {
+    let units =
+        decided(&folder(ports, ports.dataset()?.cleansed())?).await.map_err(BatchError::from)?;
+    let of = |decision: Decision| {
+        let units = units.iter().filter(move |unit| unit.decision == decision);
+        units.flat_map(|unit| unit.sentinels.iter().map(move |name| (name.clone(), &unit.unit)))
+    };
+    let published: HashSet<String> = of(Decision::Published).map(|(name, _)| name).collect();
+    let wanted = sentinels.shards.keys().map(|shard| format!("{}/{shard}", sentinels.id));
+    let missing: Vec<String> = wanted.filter(|name| !published.contains(name)).collect();
+    if missing.is_empty() {
+        return Ok(None);
+    }
+    if let Some((name, unit)) = of(Decision::Refused).find(|(name, _)| missing.contains(name)) {
+        return Err(Failure::DataQuality(format!(
+            "a rule refused unit {unit}, in which the sentinel {name} lies: what the stream has applied of it is no data \
+             of the new windows; mend the rule or the data, publish, and promote again"
+        )));
+    }
+    let (all, name) = (sentinels.shards.len(), &missing[0]);
+    Ok(Some(format!(
+        "{} of {all} sentinels are in no published unit yet, {name} among them",
+        missing.len()
+    )))
+}
+
+/// What landed until `until` and waits for its job, or is not known to the ledger.
+async fn unread<S, K, T: Table, J>(
+    ports: &Ports<'_, S, K, T, J>,
+    sentinels: &Sentinels,
+    until: i64,
+) -> Result<Option<String>, Failure> {
+    let (set, ledger) = (ports.dataset()?, &ports.starter.ledger);
+    let landed_until = async |found: &ManifestObject| -> Result<Option<bool>, Failure> {
+        let known = ledger.object(&set.name, found).await?;
+        Ok(known.map(|known| known.landed <= until))
+    };
+    let since = sentinels.at.saturating_sub(LOST);
+    for prefix in &set.prefixes {
+        let found = ports
+            .lake
+            .versions(&set.bucket_url(), &prefix.prefix, since)
+            .await
+            .map_err(BatchError::from)?;
+        let found: Vec<ManifestObject> = found
+            .iter()
+            .filter(|found| set.takes(&found.key, found.size).is_ok())
+            .filter_map(|f| object(&set.bucket, &f.key, f.version.as_deref(), f.etag.as_deref()))
+            .collect();
+        let unknown: Vec<bool> = stream::iter(&found)
+            .map(async |found| Ok::<_, Failure>(landed_until(found).await?.is_none()))
+            .buffer_unordered(AT_A_TIME)
+            .try_collect()
+            .await?;
+        let unknown = unknown.into_iter().filter(|unknown| *unknown).count();
+        if unknown > 0 {
+            return Ok(Some(format!(
+                "{unknown} objects below {} are not known to the ledger yet",
+                prefix.prefix
+            )));
+        }
+    }
+    if ledger.landed(&set.name, 1).await?.iter().any(|row| row.says.landed <= until) {
+        return Ok(Some("objects that landed wait for their job".into()));
+    }
+    for row in ledger.open(&set.name).await? {
+        let id = &row.says.id;
+        let waits = || Ok(Some(format!("the manifest {id} is not published yet")));
+        if row.says.created <= until {
+            return waits();
+        }
+        let manifest = ports.starter.zones.manifest(set, id).await?;
+        let early = stream::iter(&manifest.objects)
+            .map(async |found| Ok::<_, Failure>(landed_until(found).await?.unwrap_or(true)))
+            .buffer_unordered(AT_A_TIME)
+            .try_any(std::future::ready)
+            .await?;
+        if early {
+            return waits();
+        }
+    }
+    Ok(None)
+}
+
+/// What lies under the error prefix and is to land yet.
+async fn undrained(failed: &Folder) -> Result<Option<String>, Failure> {
+    let objects = failed.list("").await.map_err(BatchError::from)?;
+    if objects.len() > FAILED {
+        return Ok(Some(format!(
+            "{} objects lie in {}: put them through the transform again, or remove what never can be",
+            objects.len(),
+            failed.url("")
+        )));
+    }
+    let to_land: Vec<Option<String>> = stream::iter(&objects)
+        .map(async |object| {
+            let bytes =
+                failed.get(&object.key).await.map_err(BatchError::from)?.unwrap_or_default();
+            Ok::<_, Failure>(is_to_land(&bytes).then(|| object.key.clone()))
+        })
+        .buffered(AT_A_TIME)
+        .try_collect()
+        .await?;
+    let to_land: Vec<String> = to_land.into_iter().flatten().collect();
+    Ok(to_land.first().map(|first| {
+        format!(
+            "{} objects with records that failed for another cause than our own refusal are to land yet, {} first: put \
+             them through the transform again, then remove them",
+            to_land.len(),
+            failed.url(first)
+        )
+    }))
+}
+
+/// True if a record of an object under the error prefix was not refused by our own transform. Of its content only the
+/// code is read.
+fn is_to_land(object: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Wrapper<'a> {
+        #[serde(borrow, rename = "errorCode")]
+        code: Cow<'a, str>,
+    }
+    let coordinates = Coordinates {
+        source: "".into(),
+        shard: "".into(),
+        position: Default::default(),
+        arrival: None,
+    };
+    let record = RawRecord { coordinates, data: object, landed: false };
+    let mut to_land = false;
+    expand(&record, &Limits::default(), &mut |_, piece| {
+        to_land |= match piece {
+            Piece::Line(line) => {
+                let wrapper: Result<Wrapper<'_>, _> = serde_json::from_slice(line);
+                wrapper.map_or(true, |wrapper| wrapper.code != REFUSED)
+            }
+            Piece::Damaged(data, _) => !data.is_empty(),
+        };
+    });
+    to_land
+}
+
+fn folder<S, K, T, J>(ports: &Ports<'_, S, K, T, J>, url: &str) -> Result<Folder, Failure> {
+    Ok(ports.lake.folder(url).map_err(BatchError::from)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_to_land() {
+        let line =
+            |code: &str| format!(r#"{{"attemptsMade":1,"errorCode":"{code}","rawData":"e30="}}"#);
+        let refused = line(REFUSED);
+        assert!(!is_to_land(refused.as_bytes()));
+        assert!(!is_to_land(format!("{refused}\n{refused}\n").as_bytes()));
+        assert!(is_to_land(format!("{refused}\n{}\n", line("Lambda.FunctionTimedOut")).as_bytes()));
+        for other in ["{}", "what?", r#"{"errorCode":7}"#] {
+            assert!(is_to_land(other.as_bytes()), "{other}");
+        }
+        assert!(!is_to_land(b""));
+    }
+}
