@@ -14,7 +14,18 @@ from botocore.exceptions import ClientError
 from .stack import ROOT, Local, Trouble
 
 STACK = "leat-local"
-FUNCTIONS = ("kinesis-features", "firehose-transform", "s3-glue-trigger", "glue-callback")
+FUNCTIONS = (
+    "kinesis-features",
+    "firehose-transform",
+    "s3-glue-trigger",
+    "glue-callback",
+    "glue-start",
+    "quality-gate",
+    "feature-fit",
+    "feature-transform",
+    "feature-store-ingest",
+    "hand-over",
+)
 
 
 def stage(binaries: Path, folder: Path) -> dict[str, Path]:

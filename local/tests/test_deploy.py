@@ -32,11 +32,17 @@ NOTE = f"""\
 """
 
 
+def copy(folder):
+    """What `sam deploy` reads."""
+    shutil.copy(stack.ROOT / "template.yaml", folder)
+    shutil.copytree(stack.ROOT / "workflows", folder / "workflows")
+
+
 @pytest.fixture(scope="module")
 def deployed(tmp_path_factory):
     """(the local AWS, the stack's outputs)"""
     folder = tmp_path_factory.mktemp("deploy")
-    shutil.copy(stack.ROOT / "template.yaml", folder)
+    copy(folder)
     for name in deploy.FUNCTIONS:
         bootstrap = folder / "built" / name
         bootstrap.parent.mkdir(exist_ok=True)
@@ -157,7 +163,7 @@ def test_the_job_keeps_its_limit_and_its_arguments(deployed):
 
 def test_deploying_again_changes_nothing(deployed, tmp_path):
     local, out = deployed
-    shutil.copy(stack.ROOT / "template.yaml", tmp_path)
+    copy(tmp_path)
     for name in deploy.FUNCTIONS:
         (tmp_path / "built").mkdir(exist_ok=True)
         (tmp_path / "built" / name).write_text(textwrap.dedent(NOTE))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
+
+from leat_local import workflows
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "template.yaml"
@@ -70,6 +73,17 @@ def test_cfn_lint_has_nothing_to_say():
 
 # Who may do what
 
+LOG_DELIVERY = {
+    "logs:CreateLogDelivery",
+    "logs:DeleteLogDelivery",
+    "logs:DescribeLogGroups",
+    "logs:DescribeResourcePolicies",
+    "logs:GetLogDelivery",
+    "logs:ListLogDeliveries",
+    "logs:PutResourcePolicy",
+    "logs:UpdateLogDelivery",
+}
+
 
 def test_each_function_has_a_role_of_its_own():
     roles = [text(f.get("Role")) for f in of("Serverless::Function").values()]
@@ -84,13 +98,18 @@ def test_each_function_has_a_role_of_its_own():
 def test_statements_are_narrow(statement):
     actions = listed(statement["Action"])
     assert not any("*" in action for action in actions)
-    assert "iam:PassRole" not in actions
+    if "iam:PassRole" in actions:  # SageMaker's jobs and models act with roles that their starter names
+        assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
+        assert actions == ["iam:PassRole"] and "*" not in text(statement["Resource"])
     if "*" in listed(statement["Resource"]):  # the API has no resource level
         assert set(actions) <= {
             "cloudwatch:PutMetricData",
             "ecr:GetAuthorizationToken",
+            "xray:GetSamplingRules",
+            "xray:GetSamplingTargets",
             "xray:PutTelemetryRecords",
             "xray:PutTraceSegments",
+            *LOG_DELIVERY,
         }
     for resource in listed(statement["Resource"]):
         arn = text(resource)
@@ -111,7 +130,10 @@ def test_only_the_reader_may_read_raw_payloads():
     for name, statement in statements():
         if name != "QuarantineReaderRole" and "s3:GetObject" in listed(statement["Action"]):
             assert "quarantine" not in text(statement["Resource"])
-            assert "failed" not in text(statement["Resource"])
+            # hand-over asks each object of Firehose's error prefix why it is there.
+            assert "failed/*" not in text(statement["Resource"]) or name == "HandOverRole"
+    deny = lake_denials()["ReadersOfFailed"]["Condition"]["ArnNotEquals"]["aws:PrincipalArn"]
+    assert deny == [{"GetAtt": "QuarantineReaderRole.Arn"}, {"GetAtt": "HandOverRole.Arn"}]
     reads = [
         s
         for s in of("KMS::Key")["RawKey"]["KeyPolicy"]["Statement"]
@@ -254,6 +276,16 @@ LEDGER = {"LEAT_LEDGER", "LEAT_MANIFESTS", "LEAT_GLUE", "LEAT_DATASETS"}
             {"LEAT_RECIPE", "LEAT_KEYS", "LEAT_STATE", "LEAT_SERVING", "LEAT_SINKS"}
             | {"LEAT_QUARANTINE", "LEAT_MAX_RECORD_AGE", "LEAT_LANES"},
         ),
+        ("quality-gate", {"LEAT_RECIPE", "LEAT_CLEANSED", "LEAT_ARTIFACTS", "LEAT_KEYS"}),
+        ("feature-fit", {"LEAT_ARTIFACTS", "LEAT_KEYS"}),
+        ("feature-transform", {"LEAT_ARTIFACTS", "LEAT_CURATED", "LEAT_KEYS"}),
+        ("feature-store-ingest", {"LEAT_RECIPE", "LEAT_FEATURE_GROUP", "LEAT_FEATURES"}),
+        ("glue-start", {"LEAT_JOBS", "LEAT_LEDGER", "LEAT_GLUE"}),
+        (
+            "hand-over",
+            {"LEAT_RECIPE", "LEAT_KEYS", "LEAT_STATE", "LEAT_SERVING", "LEAT_STREAM", "LEAT_FAILED"}
+            | {"LEAT_BUFFER_SECONDS", "LEAT_LEDGER", "LEAT_MANIFESTS", "LEAT_DATASETS"},
+        ),
     ],
 )
 def test_functions_get_their_variables_and_no_secret(name, variables):
@@ -266,15 +298,23 @@ def test_each_function_has_a_folder_a_log_group_and_a_dead_line():
     assert names == {f"dist/{p.name}/" for p in (ROOT / "functions").iterdir() if p.is_dir()}
     for one in of("Serverless::Function").values():
         assert one["LoggingConfig"]["LogGroup"]["Ref"] in of("Logs::LogGroup")
-        assert one["Timeout"] <= 300
+        assert one["Timeout"] <= (900 if "features" not in one["CodeUri"] and one["MemorySize"] >= 1024 else 300)
 
 
 def test_the_datasets_are_json():
     value = function("s3-glue-trigger")["LEAT_DATASETS"]["Sub"]
-    (dataset,) = json.loads(value)
-    assert dataset["start"]["glue"]["job"] == "leat-${Stage}-cleanse"
+    dataset, labels = json.loads(value)
     (job,) = of("Glue::Job").values()
+    for one in (dataset, labels):
+        assert one["start"]["glue"]["job"] == "leat-${Stage}-cleanse"
+        assert one["cleansed"] == f"s3://${{LakeBucket}}/cleansed/{one['name']}/"
+        assert all(f"/{one['name']}/" in p["prefix"] for p in one["prefixes"])
     assert job["DefaultArguments"]["--leat-cleansed"] == {"Sub": dataset["cleansed"]}
+    # The job is shared: what differs is said for each run.
+    assert labels["name"] == "${Recipe}-labels"
+    assert set(labels["start"]["glue"]["arguments"]) == {"--leat-recipe", "--leat-quarantine"}
+    assert labels["start"]["glue"]["arguments"]["--leat-recipe"].endswith("/${Recipe}/labels.yaml")
+    assert not any(p.get("trusted") for p in labels["prefixes"]), "only Firehose's lines are believed"
 
 
 def test_the_mapping_gives_nothing_up_early():
@@ -326,7 +366,7 @@ def test_the_ledger_alone_retries_the_job():
 
 
 def test_every_end_of_a_run_is_heard():
-    (rule,) = of("Events::Rule").values()
+    rule = of("Events::Rule")["JobEnded"]
     pattern = rule["EventPattern"]
     assert pattern["source"] == ["aws.glue"]
     ends = {"SUCCEEDED", "FAILED", "TIMEOUT", "STOPPED", "ERROR", "EXPIRED"}
@@ -340,6 +380,267 @@ def test_the_alarms():
     assert alarms["IteratorAge"]["Threshold"] == 5 * 60 * 1000
     for alarm in of("CloudWatch::Alarm").values():
         assert alarm["AlarmActions"]
+
+
+# State machines
+
+MACHINES = {"train": "Train", "promote": "Promote"}
+
+
+def machine(name: str) -> dict:
+    """A definition with its substitutions' names in their place."""
+    return workflows.definition(name, {n: f"<{n}>" for n in workflows.names(name)})
+
+
+def role_of(name: str) -> list[dict]:
+    """The statements of a state machine's role."""
+    policy = of("IAM::Policy")[f"{MACHINES[name]}Policy"]
+    assert policy["Roles"] == [{"Ref": f"{MACHINES[name]}Role"}]
+    return policy["PolicyDocument"]["Statement"]
+
+
+def tasks(name: str):
+    """Every Task of a state machine: where it stands, its service and action, its parameters."""
+    for path, state, _ in workflows.walk(machine(name)["States"]):
+        if state["Type"] == "Task":
+            service, _, action = state["Resource"].removeprefix("arn:aws:states:::").removeprefix("aws-sdk:").partition(":")
+            yield path, service, action, state["Parameters"]
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_state_machines_get_what_they_name_and_no_more(name):
+    found = of("StepFunctions::StateMachine")[MACHINES[name]]
+    assert found["DefinitionS3Location"] == f"workflows/{name}.asl.json"
+    assert set(found["DefinitionSubstitutions"]) == workflows.names(name)
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_state_machines_are_logged_traced_and_encrypted(name):
+    found = of("StepFunctions::StateMachine")[MACHINES[name]]
+    assert found["LoggingConfiguration"]["Level"] == "ALL"
+    assert found["LoggingConfiguration"]["IncludeExecutionData"] is False, "inputs may name people's data"
+    assert found["TracingConfiguration"] == {"Enabled": True}
+    assert found["EncryptionConfiguration"]["Type"] == "CUSTOMER_MANAGED_KMS_KEY"
+    assert found["EncryptionConfiguration"]["KmsKeyId"] == {"GetAtt": "LakeKey.Arn"}
+    (group,) = [d["CloudWatchLogsLogGroup"]["LogGroupArn"] for d in found["LoggingConfiguration"]["Destinations"]]
+    log = of("Logs::LogGroup")[group["GetAtt"].removesuffix(".Arn")]["LogGroupName"]["Sub"]
+    assert log.startswith("/aws/vendedlogs/states/")  # else the resource policy of log delivery grows out of its limit
+
+
+ACTIONS = {
+    ("lambda", "invoke"): ["lambda:InvokeFunction"],
+    ("lambda", "getEventSourceMapping"): ["lambda:GetEventSourceMapping"],
+    ("lambda", "updateEventSourceMapping"): ["lambda:UpdateEventSourceMapping"],
+    ("dynamodb", "putItem"): ["dynamodb:PutItem"],
+    ("dynamodb", "getItem"): ["dynamodb:GetItem"],
+    ("dynamodb", "deleteItem"): ["dynamodb:DeleteItem"],
+    ("s3", "putObject"): ["s3:PutObject"],
+    ("s3", "getObject"): ["s3:GetObject"],
+    ("sagemaker", "createTrainingJob.sync"): [
+        "sagemaker:CreateTrainingJob", "sagemaker:DescribeTrainingJob", "sagemaker:StopTrainingJob", "sagemaker:AddTags", "iam:PassRole",
+        "events:PutRule", "events:PutTargets", "events:DescribeRule",
+    ],
+    ("sagemaker", "createProcessingJob.sync"): [
+        "sagemaker:CreateProcessingJob", "sagemaker:DescribeProcessingJob", "sagemaker:StopProcessingJob", "sagemaker:AddTags", "iam:PassRole",
+        "events:PutRule", "events:PutTargets", "events:DescribeRule",
+    ],
+    ("states", "startExecution.sync:2"): ["states:StartExecution", "states:DescribeExecution", "states:StopExecution", "events:PutRule"],
+}  # fmt: skip
+ACTIONS |= {
+    ("sagemaker", name): [f"sagemaker:{name[0].upper()}{name[1:]}"]
+    for name in ("createModel", "describeModel", "createEndpointConfig", "describeEndpointConfig", "deleteEndpointConfig",
+                 "createEndpoint", "describeEndpoint", "deleteEndpoint")
+}  # fmt: skip
+
+
+def matches(resources, wanted: str) -> bool:
+    return any(wanted in text(r) for r in listed(resources))
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_the_role_may_do_what_each_task_does_and_nothing_else(name):
+    allowed = {}
+    for statement in role_of(name):
+        for action in listed(statement["Action"]):
+            allowed.setdefault(action, []).extend(listed(statement["Resource"]))
+    needed = set()
+    for path, service, action, given in tasks(name):
+        for one in ACTIONS[service, action]:
+            assert one in allowed, f"{path} needs {one}"
+            needed.add(one)
+        if (service, action) == ("lambda", "invoke"):
+            assert matches(allowed["lambda:InvokeFunction"], given["FunctionName"].strip("<>")), path
+        if service == "dynamodb":
+            assert given["TableName"] == "<ServingTable>"
+        for key in ("Key.$", "Key"):
+            if service == "s3" and key in given:
+                assert given["Bucket"] == "<LakeBucket>"
+    used = {"kms:Decrypt", "kms:GenerateDataKey", "kms:CreateGrant", "kms:DescribeKey", "s3:ListBucket", "iam:PassRole", *LOG_DELIVERY}
+    used |= {"states:StartExecution", "states:DescribeExecution", "states:StopExecution"}  # a Distributed Map's own
+    assert {a for a in allowed if not a.startswith("xray:")} - used <= needed, "no right without a task"
+
+
+def test_jobs_and_models_get_roles_of_their_own():
+    passed = {n: [r for s in role_of(n) if "iam:PassRole" in listed(s["Action"]) for r in listed(s["Resource"])] for n in MACHINES}
+    assert passed["train"] == [{"GetAtt": "TrainingRole.Arn"}, {"GetAtt": "ProcessingRole.Arn"}]
+    assert passed["promote"] == [{"GetAtt": "ModelRole.Arn"}]
+    named = {p["RoleArn"] for _, _, _, p in tasks("train") if "RoleArn" in p}
+    named |= {p["ExecutionRoleArn"] for _, _, _, p in tasks("promote") if "ExecutionRoleArn" in p}
+    assert named == {"<TrainingRole>", "<ProcessingRole>", "<ModelRole>"}
+
+
+WORKERS = ["quality-gate", "feature-fit", "feature-transform", "feature-store-ingest", "hand-over"]
+
+
+@pytest.mark.parametrize("name", WORKERS)
+def test_the_words_of_a_worker_are_those_that_states_match(name):
+    section = (ROOT / "functions" / name / "README.md").read_text().partition("## Failure words")[2].partition("\n## ")[0]
+    said = set(re.findall(r"`([A-Z]\w+\.[A-Z]\w+)`", section))
+    matched = set()
+    for machine_name in MACHINES:
+        for _, state, _ in workflows.walk(machine(machine_name)["States"]):
+            if state.get("Resource") == "arn:aws:states:::lambda:invoke":
+                matched |= {e for r in state["Retry"] for e in r["ErrorEquals"]}
+    assert said and said <= matched, said - matched
+
+
+def test_a_hand_over_waits_long_enough():
+    parameters = {n: p["Default"] for n, p in DOCUMENT["Parameters"].items()}
+    longest = of("Serverless::Function")["KinesisFeatures"]["Timeout"]
+    assert parameters["PauseSeconds"] >= longest + 30
+    assert parameters["DrainSeconds"] > longest + 30
+    assert parameters["ResumeSeconds"] >= 60  # twice as long as `serving` is believed
+    held = parameters["FirehoseBufferSeconds"] + parameters["TransformBufferSeconds"] + 60
+    assert parameters["SealSeconds"] >= held
+    for wait, seconds in (("Pause", "pause"), ("ResumeWait", "resume"), ("Drain", "drain")):
+        assert machine_times()[wait] == f"$.times.{seconds}"
+
+
+def test_what_waits_for_a_run_is_told_hourly_at_least():
+    (schedule,) = [s for s in of("Scheduler::Schedule").values() if "reconcile" in s["Target"]["Input"]]
+    assert schedule["Target"]["Arn"] == {"GetAtt": "GlueCallback.Arn"} and schedule["ScheduleExpression"] == "rate(1 hour)"
+    started = function("glue-start")["LEAT_JOBS"]
+    assert of("Events::Rule")["JobEnded"]["EventPattern"]["detail"]["jobName"] == [started]
+
+
+def machine_times() -> dict:
+    return {n: s.get("SecondsPath") for n, s in machine_raw("promote")["States"].items() if s["Type"] == "Wait"}
+
+
+def machine_raw(name: str) -> dict:
+    return json.loads(workflows.text(name))
+
+
+# What starts a state machine
+
+
+def test_train_runs_daily_by_hand_and_by_alarm():
+    (daily,) = [s for s in of("Scheduler::Schedule").values() if s["Target"]["Arn"] == {"Ref": "Train"}]
+    assert daily["State"] == {"Ref": "TrainDaily"} and daily["Target"]["Input"] == "{}"
+    assert DOCUMENT["Parameters"]["TrainDaily"]["AllowedValues"] == ["ENABLED", "DISABLED"]
+    rule = RESOURCES["Retrain"]
+    assert rule["Condition"] == "HasRetrainAlarm"
+    assert rule["Properties"]["EventPattern"]["detail"] == {"alarmName": [{"Ref": "RetrainAlarm"}], "state": {"value": ["ALARM"]}}
+    (target,) = rule["Properties"]["Targets"]
+    assert target["Arn"] == {"Ref": "Train"} and target["Input"] == "{}", "an alarm's event is no input of train"
+
+
+def test_a_stopped_promotion_is_followed_by_another_that_resumes():
+    rule = of("Events::Rule")["PromotionStopped"]
+    # Not FAILED: that one ran its own Catch, and a resume that fails would start the next for ever.
+    assert rule["EventPattern"]["detail"]["status"] == ["ABORTED", "TIMED_OUT"]
+    (target,) = rule["Targets"]
+    assert target["Arn"] == {"Ref": "Promote"}
+    assert json.loads(target["InputTransformer"]["InputTemplate"]) == {"resume": "<execution>"}
+    assert machine_raw("promote")["States"]["Begin"]["Choices"][0]["Variable"] == "$.resume"
+
+
+def test_every_failed_execution_is_told():
+    rule = of("Events::Rule")["ExecutionFailed"]
+    assert rule["EventPattern"]["detail"]["stateMachineArn"] == [{"Ref": "Train"}, {"Ref": "Promote"}]
+    assert {"FAILED", "TIMED_OUT", "ABORTED"} == set(rule["EventPattern"]["detail"]["status"])
+    (target,) = rule["Targets"]
+    assert target["Arn"] == {"Ref": "AlarmTopic"}
+    (policy,) = of("SNS::TopicPolicy").values()
+    assert "events.amazonaws.com" in policy["PolicyDocument"]["Statement"][0]["Principal"]["Service"]
+    assert all(r["Targets"][0]["DeadLetterConfig"] for r in of("Events::Rule").values())
+
+
+# Feature Store and catalogue
+
+
+def recipe() -> dict:
+    return yaml.safe_load((ROOT / "recipes" / "card-transactions" / "recipe.yaml").read_text())
+
+
+def window_columns(windows: list) -> list[str]:
+    found = []
+    for window in windows:
+        for span in window.get("over", []):
+            for kind, column in window.items():
+                if kind in ("sum", "mean", "max", "min", "count_distinct"):
+                    found.append(f"{column}_{kind}_{span}")
+                elif kind == "count":
+                    found.append(f"count_{span}")
+        # A session's id is no feature of a model.
+        found += [f"session_{e}" for e in window.get("emit", []) if "session" in window and e != "id"]
+    return found
+
+
+def test_the_feature_group_is_the_recipes():
+    (group,) = of("SageMaker::FeatureGroup").values()
+    roles = {f["role"]: f["name"] for f in recipe()["schema"]["fields"] if "role" in f}
+    assert group["RecordIdentifierFeatureName"] == roles["entity"]
+    assert group["EventTimeFeatureName"] == roles["event_time"]
+    names = [f["FeatureName"] for f in group["FeatureDefinitions"]]
+    derived = [*recipe()["derive"], *window_columns(recipe()["windows"])]
+    assert set(names) == {roles["entity"], roles["event_time"], *derived, "recipe_hash", "state_hash"}
+    assert function("feature-store-ingest")["LEAT_FEATURES"].split(",") == names[2:]
+    assert group["OnlineStoreConfig"] == {"EnableOnlineStore": True, "SecurityConfig": {"KmsKeyId": {"GetAtt": "LakeKey.Arn"}}}
+    storage = group["OfflineStoreConfig"]["S3StorageConfig"]
+    assert storage["S3Uri"] == {"Sub": "s3://${LakeBucket}/curated/feature-store/"} and storage["KmsKeyId"]
+    kinds = {f["FeatureName"]: f["FeatureType"] for f in group["FeatureDefinitions"]}
+    for name, kind in kinds.items():
+        counted = name.startswith("count_") or name in ("session_count", "is_remote")
+        text_like = name in (roles["entity"], roles["event_time"], "recipe_hash", "state_hash")
+        assert kind == ("Integral" if counted else "String" if text_like else "Fractional"), name
+
+
+def catalogued(name: str) -> dict:
+    (found,) = [t["TableInput"] for t in of("Glue::Table").values() if t["TableInput"]["Name"] == name]
+    return found
+
+
+def test_every_zone_has_a_table():
+    zones = {"landing": "landing/stream/${Recipe}/", "cleansed": "cleansed/${Recipe}/", "labels": "cleansed/${Recipe}-labels/", "curated": "curated/${Recipe}/"}
+    for name, place in zones.items():
+        assert catalogued(name)["StorageDescriptor"]["Location"] == {"Sub": f"s3://${{LakeBucket}}/{place}"}
+    assert catalogued("quarantine")["StorageDescriptor"]["Location"] == {"Sub": "s3://${QuarantineBucket}/quarantine/${Recipe}/"}
+    for table in of("Glue::Table").values():
+        parameters = table["TableInput"]["Parameters"]
+        keys = [k["Name"] for k in table["TableInput"]["PartitionKeys"]]
+        if parameters.get("projection.enabled") == "true":
+            assert {k.split(".")[1] for k in parameters if k.startswith("projection.") and k.endswith(".type")} == set(keys)
+    (crawler,) = of("Glue::Crawler").values()
+    (target,) = crawler["Targets"]["CatalogTargets"]
+    unprojected = {n for n, t in of("Glue::Table").items() if "projection.enabled" not in t["TableInput"]["Parameters"]}
+    assert {t["Ref"] for t in target["Tables"]} == unprojected
+
+
+def test_cleansed_rows_are_catalogued_with_the_recipes_types():
+    kinds = {"string": "string", "long": "bigint", "double": "double", "timestamp": "timestamp"}
+    columns = {c["Name"]: c["Type"] for c in catalogued("cleansed")["StorageDescriptor"]["Columns"]}
+    for field in recipe()["schema"]["fields"]:
+        assert columns[field["name"]] == kinds[field["type"]]
+    assert {"_source", "_shard", "_sequence", "_sub", "_line", "_arrival", "_verdict", "_protected", "_unknown"} < set(columns)
+    assert [k["Name"] for k in catalogued("cleansed")["PartitionKeys"]] == ["date", "bucket", "unit"]
+
+
+def test_the_image_is_the_regions_or_the_one_given():
+    image = of("StepFunctions::StateMachine")["Train"]["DefinitionSubstitutions"]["XgboostImage"]
+    assert image == of("StepFunctions::StateMachine")["Promote"]["DefinitionSubstitutions"]["XgboostImage"]
+    assert image["If"][0] == "OwnXgboost" and "sagemaker-xgboost:" in text(image)
+    assert {"us-east-1", "eu-west-1", "ap-east-1"} < set(DOCUMENT["Mappings"]["Xgboost"])
 
 
 def test_every_parameter_has_a_default():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import re
@@ -35,11 +34,6 @@ class Pipeline:
             self._clients[service] = deploy.client(self.local, service)
         return self._clients[service]
 
-    @property
-    def cleansed(self) -> str:
-        """Where the cleansed data set lies."""
-        return f"s3://{self.out['LakeBucket']}/cleansed/{RECIPE}/"
-
     def leat(self, *arguments: str | Path) -> str:
         """Runs the command line against the local AWS. Status 1 says that some of the data was bad."""
         done = subprocess.run(
@@ -59,18 +53,11 @@ class Pipeline:
         """Puts a file into the lake bucket."""
         self.client("s3").upload_file(str(path), self.out["LakeBucket"], key)
 
-    def secret(self, path: Path) -> Path:
-        """The keys' secret as a file that this user alone reads: the command line takes no other."""
-        found = self.client("secretsmanager").get_secret_value(SecretId=self.out["KeysSecret"])
-        path.touch(mode=0o600)
-        path.write_text(found["SecretString"])
-        return path
-
     # History
 
-    def land(self, path: Path) -> None:
+    def land(self, path: Path, dataset: str = RECIPE) -> None:
         """Puts a file where people put files."""
-        self.upload(path, f"landing/files/{RECIPE}/{path.name}")
+        self.upload(path, f"landing/files/{dataset}/{path.name}")
 
     def runs(self) -> list[dict]:
         """The runs of the cleanse job, the newest first."""
@@ -92,73 +79,41 @@ class Pipeline:
             time.sleep(0.5)
         return found
 
-    # The model
+    # Training
 
-    def endpoint(self, name: str, archive: Path) -> None:
-        """A SageMaker endpoint on model.tar.gz; waits until it is in service."""
-        sagemaker, key = self.client("sagemaker"), f"artifacts/models/{name}/model.tar.gz"
-        self.upload(archive, key)
-        sagemaker.create_model(
-            ModelName=name,
-            ExecutionRoleArn=self.out["ModelRole"],
-            PrimaryContainer={
-                "Image": "xgboost",
-                "ModelDataUrl": f"s3://{self.out['LakeBucket']}/{key}",
-            },
+    def run_folder(self, run: str) -> str:
+        """The key below which all that an execution of train makes lies."""
+        return f"artifacts/runs/{RECIPE}/{run}/"
+
+    def read(self, key: str) -> bytes:
+        """An object of the lake bucket."""
+        return self.client("s3").get_object(Bucket=self.out["LakeBucket"], Key=key)["Body"].read()
+
+    def channel(self, run: str, name: str, piece: str) -> list[tuple[int, list[str]]]:
+        """The rows of a channel as (label, cells in the model's order), from the files that SageMaker got."""
+        prefix = f"{self.run_folder(run)}channels/{name}/{piece}/"
+        pages = self.client("s3").get_paginator("list_objects_v2").paginate(Bucket=self.out["LakeBucket"], Prefix=prefix)
+        keys = sorted(item["Key"] for page in pages for item in page.get("Contents", []))
+        lines = [line for key in keys for line in self.read(key).decode().splitlines()]
+        return [(int(float(label)), cells.split(",")) for label, _, cells in (line.partition(",") for line in lines)]
+
+    def evaluation(self, run: str) -> dict:
+        """What evaluation.json says of a run."""
+        return json.loads(self.read(f"{self.run_folder(run)}evaluation/evaluation.json"))
+
+    def serving(self) -> dict | None:
+        """What serves."""
+        found = self.client("dynamodb").get_item(
+            TableName=self.out["ServingTable"], Key={"pk": {"S": f"serving#{RECIPE}"}}, ConsistentRead=True
         )
-        variant = {
-            "VariantName": "AllTraffic",
-            "ModelName": name,
-            "InitialInstanceCount": 1,
-            "InstanceType": "ml.m5.large",
-        }
-        sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
-        sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
-        over = time.monotonic() + 180
-        while True:
-            found = sagemaker.describe_endpoint(EndpointName=name)
-            if found["EndpointStatus"] == "InService":
-                return
-            if found["EndpointStatus"] == "Failed" or time.monotonic() > over:
-                raise Trouble(f"endpoint {name}: {found.get('FailureReason', 'it takes too long')}")
-            time.sleep(0.2)
+        return json.loads(found["Item"]["json"]["S"]) if "Item" in found else None
 
-    def serve(self, endpoint: str | None, state_url: str, state: dict) -> None:
-        """Sets what serves. The first launch: there must be none yet."""
-        serving = {
-            "endpoint": endpoint,
-            "state": state_url,
-            "state_hash": state["hash"],
-            "recipe_hash": state["recipe_hash"],
-            "state_plan": state["state_plan"],
-        }
-        self.client("dynamodb").put_item(
-            TableName=self.out["ServingTable"],
-            Item={"pk": {"S": f"serving#{RECIPE}"}, "json": {"S": json.dumps(serving)}},
-            ConditionExpression="attribute_not_exists(pk)",
-        )
-
-    def load(self, items: Path) -> int:
-        """Writes the items of entities, which are DynamoDB JSON, and says how many. None may be there before."""
-        dynamodb, count = self.client("dynamodb"), 0
-        for line in items.read_text().splitlines():
-            item = json.loads(line)["Item"]
-            item["b"]["B"] = base64.b64decode(item["b"]["B"])
-            dynamodb.put_item(
-                TableName=self.out["StateTable"],
-                Item=item,
-                ConditionExpression="attribute_not_exists(pk)",
-            )
-            count += 1
-        return count
+    def object_at(self, url: str) -> bytes:
+        """An object by its s3:// URL."""
+        bucket, _, key = url.removeprefix("s3://").partition("/")
+        return self.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
 
     # The stream
-
-    def start_mapping(self) -> None:
-        """Lets kinesis-features read the stream, from its beginning."""
-        self.client("lambda").update_event_source_mapping(
-            UUID=self.out["KinesisMapping"], Enabled=True
-        )
 
     def put(self, lines: list[bytes], at_once: int = 250) -> None:
         """Puts events on the stream; the partition key is the entity, so that its order holds."""

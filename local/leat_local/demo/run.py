@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import platform
 import random
@@ -20,12 +19,17 @@ from .. import deploy, stack, training
 from ..stack import ROOT, Trouble
 from . import measure, without
 from .accounts import Account, Stores, identity
+from .executions import Follower
 from .pipeline import FOLDER, LEAT, RECIPE, Pipeline
 from .steps import Steps, waiting
 
 OUT = stack.HOME / "demo"
 SEED, CUSTOMERS = 7, 1000
-QUICK = {"FirehoseBufferSeconds": "10", "TransformBufferSeconds": "3", "BatchSize": "500"}
+LABELS = f"{RECIPE}-labels"
+QUICK = {
+    "FirehoseBufferSeconds": "10", "TransformBufferSeconds": "3", "BatchSize": "500", "TrainDaily": "DISABLED",
+    "XgboostImage": "xgboost", "LeatImage": "leat", "PollSeconds": "1", "PauseSeconds": "5", "ResumeSeconds": "1", "DrainSeconds": "35", "SealSeconds": "20",
+}  # fmt: skip
 
 
 def run(history: int, live: int, keep: bool, without: str | None = None) -> int:
@@ -36,11 +40,10 @@ def run(history: int, live: int, keep: bool, without: str | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir(parents=True)
-    steps = Steps(total=10)
+    steps = Steps(total=11)
     try:
         return Demo(steps, history, live, without).run(keep)
     finally:
-        (OUT / "secret").unlink(missing_ok=True)
         stack.down()
 
 
@@ -66,19 +69,22 @@ class Demo:
             # Who looks for a failure need not wait as long as who hopes for success.
             self.at.patience = 90 if self.without else self.at.patience
             self.stores = Stores(self.at.client, outputs, RECIPE)
+            self.labelled = Stores(self.at.client, outputs, LABELS)
             say(f"functions: {', '.join(deploy.FUNCTIONS)}")
         with self.steps.step("Put the recipe, its rules, the job and the wheel into the lake"):
             self.furnish()
         with self.steps.step("Land a history file: S3 event, trigger, Glue (Spark), cleansed") as say:
             self.land(say)
-        with self.steps.step("Fit the features on cleansed history; train XGBoost; start its endpoint") as say:
-            self.train(say)
-        with self.steps.step("Seed each customer's windows from history; set what serves") as say:
-            self.seed(say)
+        with self.steps.step("Train: gate, fit, features, Feature Store, XGBoost, evaluation; promote the first model") as say:
+            self.first(say)
         with self.steps.step("Stream live events: features, windows, endpoint, predictions") as say:
             self.stream(say)
         with self.steps.step("The same events through the lake: Firehose, landing, Glue, cleansed") as say:
             self.follow(say)
+        with self.steps.step("Land the labels of the live events: a file, Glue, cleansed") as say:
+            self.label(say)
+        with self.steps.step("Train again on the landed stream and its labels: promote, or refuse with the reason") as say:
+            self.second(say)
         with self.steps.step("Accounts, AUC, latency") as say:
             good = self.report(say)
         self.steps.table()
@@ -99,11 +105,13 @@ class Demo:
         say(f"{platform.machine()}, {LEAT.name} and {self.wheel.name}")
 
     def furnish(self) -> None:
-        for name in ("recipe.yaml", "quality.dqdl"):
-            self.at.upload(FOLDER / name, f"artifacts/recipes/{RECIPE}/{name}")
-        self.at.upload(ROOT / "glue" / "cleanse.py", "artifacts/jobs/cleanse.py")
+        for path in (*FOLDER.glob("*.yaml"), *FOLDER.glob("*.dqdl")):
+            self.at.upload(path, f"artifacts/recipes/{RECIPE}/{path.name}")
+        for path in (ROOT / "glue" / "cleanse.py", ROOT / "workflows" / "evaluate.py"):
+            self.at.upload(path, f"artifacts/jobs/{path.name}")
         self.at.upload(self.wheel, f"artifacts/wheels/{self.wheel.name}")
-        self.keys = ("--keys", f"file:{self.at.secret(OUT / 'secret')}")
+        machines = {"train": self.at.out["TrainMachine"], "promote": self.at.out["PromoteMachine"]}
+        self.executions = Follower(self.at.client("stepfunctions"), machines, self.at.patience)
 
     def land(self, say) -> None:
         path = OUT / "history.jsonl"
@@ -114,27 +122,18 @@ class Demo:
         units = self.at.until(self.stores.units, 600, "no unit was published")
         say(f"unit {units[0]['unit']}: {json.dumps(units[0].get('counts', {}))}")
 
-    def train(self, say) -> None:
-        state, features = OUT / "state.json", OUT / "features.csv"
-        recipe = FOLDER / "recipe.yaml"
-        self.at.leat("fit", recipe, self.at.cleansed, *self.keys, "--state", state)
-        given = (*self.keys, "--state", state, "--output", features, "--mode", "train")
-        self.at.leat("transform", recipe, self.at.cleansed, *given)
-        self.state = json.loads(state.read_text())
+    def first(self, say) -> None:
+        done = self.executions.run("train", "first", {}, say)
+        if done.status != "SUCCEEDED":
+            raise Trouble(f"the first training did not promote a model: {done.verdict()}")
+        self.state = json.loads(self.at.object_at(self.at.serving()["state"]))
+        (OUT / "state.json").write_text(json.dumps(self.state, indent=1) + "\n")
         self.names = [column["name"] for column in self.state["columns"]]
-        labels = {
-            row["transaction_id"]: int(row["is_fraud"])
-            for row in map(_object, self.history)
-            if "transaction_id" in row and "is_fraud" in row
-        }
-        self.rows = _rows(features, self.names, labels)
+        self.rows = self.at.channel("first", "candidate", "train")
         fraud = sum(label for label, _ in self.rows)
-        say(f"{len(self.rows):,} rows, {fraud:,} of them fraud, {len(self.names)} features")
-        archive = self.fit_model("all", self.rows)
-        name = f"leat-{RECIPE}-{self.state['hash'][:8]}"
-        self.at.endpoint(name, archive)
-        self.endpoint = name
-        say(f"endpoint {name} is in service; {training.metrics(OUT / 'all')}")
+        say(f"trained on {len(self.rows):,} rows, {fraud:,} of them fraud, {len(self.names)} features")
+        say(self.at.evaluation("first")["why"])
+        say(f"serving: {self.at.serving()['endpoint']}, state {self.state['hash'][:16]}")
 
     def fit_model(self, name: str, rows: list) -> Path:
         """Trains on rows of (label, features) in SageMaker's CSV form."""
@@ -144,28 +143,12 @@ class Demo:
             out.writelines(f"{label},{','.join(cells)}\n" for label, cells in rows)
         return training.train(channel, OUT / name)
 
-    def seed(self, say) -> None:
-        recipe = FOLDER / "recipe.yaml"
-        items = OUT / "seed.jsonl"
-        self.at.leat("seed", recipe, self.at.cleansed, *self.keys, "--output", items)
-        say(f"{self.at.load(items):,} entities")
-        key = f"artifacts/states/{RECIPE}/{self.state['hash']}.json"
-        self.at.upload(OUT / "state.json", key)
-        for name in ("recipe.yaml", "quality.dqdl"):
-            own = f"artifacts/recipes/{RECIPE}/{self.state['recipe_hash']}/{name}"
-            self.at.upload(FOLDER / name, own)
-        url = f"s3://{self.at.out['LakeBucket']}/{key}"
-        self.at.serve(self.endpoint, url, self.state)
-        say(f"serving: {self.endpoint}, state {self.state['hash'][:16]}")
-
     def stream(self, say) -> None:
-        path, labels = OUT / "live.jsonl", OUT / "labels.csv"
+        path, labels = OUT / "live.jsonl", OUT / "labels.jsonl"
         self.generate(path, self.later, "--skip", str(self.events), "--labels", str(labels))
-        with labels.open(newline="") as file:
-            found = {r["transaction_id"]: r["is_fraud"] for r in csv.DictReader(file)}
-        self.labels = {k: int(v in ("1", "true")) for k, v in found.items()}
+        self.label_lines = labels.read_bytes().splitlines(keepends=True)
+        self.labels = {row["transaction_id"]: int(row["is_fraud"]) for row in map(json.loads, self.label_lines)}
         self.live = path.read_bytes().splitlines(keepends=True)
-        self.at.start_mapping()
         self.at.put(self.live)
         say(f"{len(self.live):,} events put; waiting for their predictions")
         self.settle(self.live_account, 300)
@@ -174,8 +157,23 @@ class Demo:
         self.settle(self.lake_account, 420)
         say(f"{len(self.stores.units())} units published by {len(self.at.runs())} runs")
 
+    def label(self, say) -> None:
+        self.at.land(OUT / "labels.jsonl", LABELS)
+        units = self.at.until(self.labelled.units, 300, "no unit of labels was published")
+        say(f"{len(self.label_lines):,} labels landed; unit {units[0]['unit']}: {json.dumps(units[0].get('counts', {}))}")
+
+    def second(self, say) -> None:
+        before = self.at.serving()
+        done = self.executions.run("train", "second", {}, say)
+        if done.error not in ("", "Model.Worse"):
+            raise Trouble(f"the second training failed: {done.verdict()}")
+        after = self.at.serving()
+        if (after["endpoint"] == before["endpoint"]) != (done.error == "Model.Worse"):
+            raise Trouble(f"{done.verdict()}, and yet {after['endpoint']} serves after {before['endpoint']}")
+        say(f"{'refused' if done.error else 'promoted'}; {after['endpoint']} serves")
+
     def report(self, say) -> bool:
-        accounts = [self.history_account(), self.live_account(), self.lake_account()]
+        accounts = [self.history_account(), self.live_account(), self.lake_account(), self.label_account()]
         for account in accounts:
             for row in account.rows():
                 say(row)
@@ -188,6 +186,10 @@ class Demo:
         for share in (0.5, 0.99):
             value = measure.percentile(times, share)
             say(f"latency of {len(times)} batches, p{share * 100:.0f}: {value:,.0f} ms")
+        for run in ("first", "second"):
+            say(f"{run} model, on its evaluation slice: {self.at.evaluation(run)['why']}")
+        for row in self.executions.tables():
+            say(row)
         return good
 
     def where(self) -> None:
@@ -197,7 +199,7 @@ class Demo:
 Where to look:
   {OUT}/state.json          what was learned
   {OUT}/predictions.jsonl   each prediction with its features
-  {OUT}/features.csv        what the model was trained on
+  {OUT}/labels.jsonl        the labels that came later
   {stack.HOME}/logs/             the local AWS, each Glue run, each endpoint
   recipes/{RECIPE}/  the recipe: change it and run this again"""
         )
@@ -249,6 +251,14 @@ Where to look:
         )
         account.places["failed in Firehose"] = self.stores.failed()
         return account
+
+    def label_account(self) -> Account:
+        put, written, quarantined = {identity(line) for line in self.label_lines}, set(), set()
+        for unit in self.labelled.units():
+            written |= set(self.labelled.cleansed(unit))
+            quarantined |= self.labelled.quarantined(f"quarantine/{LABELS}/unit={unit['unit']}/")
+        places = {"written": written, "quarantined": quarantined}
+        return Account("labels -> landing -> cleansed", len(self.label_lines), put, places)
 
     def history_account(self) -> Account:
         return self._lake("file -> landing -> cleansed", self.history, "landing/files/")
@@ -322,26 +332,8 @@ def _run(*command: str) -> None:
         raise Trouble(f"`{' '.join(command)}` failed with {done.returncode}")
 
 
-def _object(line: bytes) -> dict:
-    try:
-        found = json.loads(line)
-        return found if isinstance(found, dict) else {}
-    except ValueError:
-        return {}
-
-
-def _rows(path: Path, names: list[str], labels: dict[str, int]) -> list[tuple[int, list[str]]]:
-    """The rows of a features file that have a label, as (label, cells in the model's order)."""
-    with path.open(newline="") as file:
-        return [
-            (labels[row["transaction_id"]], [row[name] for name in names])
-            for row in csv.DictReader(file)
-            if row["transaction_id"] in labels
-        ]
-
-
 def _table(rows: list[list]) -> np.ndarray:
-    return np.array([[np.nan if x is None else float(x) for x in row] for row in rows])
+    return np.array([[np.nan if x in (None, "") else float(x) for x in row] for row in rows])
 
 
 def _of_windows(name: str) -> bool:
