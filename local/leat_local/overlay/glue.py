@@ -168,7 +168,8 @@ def _new_run(name: str, job: dict, data: dict) -> dict:
         "Timeout": data.get("Timeout") or job.get("Timeout") or 2880,
         "GlueVersion": job.get("GlueVersion"),
         "WorkerType": data.get("WorkerType") or job.get("WorkerType"),
-        "NumberOfWorkers": data.get("NumberOfWorkers") or job.get("NumberOfWorkers"),
+        # A template's parameter comes as text; who reads a run asks for a number.
+        "NumberOfWorkers": int(data.get("NumberOfWorkers") or job.get("NumberOfWorkers") or 2),
     }
 
 
