@@ -105,7 +105,10 @@ def test_a_landed_object_calls_the_trigger(deployed, until):
 
 def test_the_end_of_a_run_calls_the_callback(deployed, until):
     local, out = deployed
-    deploy.client(local, "glue").start_job_run(JobName=out["CleanseJob"])  # fails: no script yet
+    glue = deploy.client(local, "glue")
+    started = glue.start_job_run(JobName=out["CleanseJob"])  # fails: no script yet
+    run = glue.get_job_run(JobName=out["CleanseJob"], RunId=started["JobRunId"])["JobRun"]
+    assert run["NumberOfWorkers"] == 2 and run["Timeout"] == 120, "numbers, not a parameter's text"
     until(lambda: "Glue Job State Change" in noted(local, "glue-callback"), 60)
     assert '"state": "FAILED"' in noted(local, "glue-callback").replace('\\"', '"')
 

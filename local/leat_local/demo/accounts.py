@@ -131,12 +131,16 @@ class Stores:
 
     def units(self) -> list[dict]:
         """The units of cleansed data that are read: published, and not replaced."""
+        live = self.decided("published")
+        gone = {name for u in live for name in u.get("replaces", [])}
+        return [u for u in live if u["unit"] not in gone]
+
+    def decided(self, decision: str) -> list[dict]:
+        """All units of which that was decided."""
         prefix = f"cleansed/{self._recipe}/_published/"
         bucket = self._out["LakeBucket"]
         units = [json.loads(self._read(bucket, key)) for key in self._keys(bucket, prefix)]
-        live = [u for u in units if u["decision"] == "published"]
-        gone = {name for u in live for name in u.get("replaces", [])}
-        return [u for u in live if u["unit"] not in gone]
+        return [u for u in units if u["decision"] == decision]
 
     def manifest(self, unit: str) -> dict:
         """The manifest of a unit."""

@@ -54,7 +54,7 @@ class Follower:
                 for found in self.client.list_executions(stateMachineArn=arn, maxResults=20)["executions"]:
                     self.known(other, found["executionArn"])
             live = [e for e in self.seen if e.status == "RUNNING"]
-            for execution in live:
+            for execution in reversed(live):  # who was started before who started it: that one ends later
                 self._look(execution, say)
             if first.status != "RUNNING" and all(e.status != "RUNNING" for e in self.seen):
                 return first

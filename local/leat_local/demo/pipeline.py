@@ -66,9 +66,10 @@ class Pipeline:
     def until(self, what, seconds: float, problem: str):
         """Waits for `what` to give something; a failed run of the job ends the wait."""
         seconds = min(seconds, self.patience)
-        over = time.monotonic() + seconds
+        over, before = time.monotonic() + seconds, {run["Id"] for run in self.runs()}
         while not (found := what()):
-            failed = [r for r in self.runs() if r["JobRunState"] in ("FAILED", "TIMEOUT")]
+            now = [r for r in self.runs() if r["Id"] not in before]
+            failed = [r for r in now if r["JobRunState"] in ("FAILED", "TIMEOUT")]
             if failed:
                 raise Trouble(
                     f"the cleanse job failed: {failed[0].get('ErrorMessage', '')}\n"

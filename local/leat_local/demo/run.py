@@ -266,11 +266,12 @@ Where to look:
     def _lake(self, title: str, lines: list[bytes], prefix: str) -> Account:
         """The books of the units that were made from objects under a prefix, and of no other."""
         put, written, quarantined = {identity(line) for line in lines}, set(), set()
-        for unit in self.stores.units():
+        for unit in self.stores.units() + self.stores.decided("refused"):
             keys = [o["key"] for o in self.stores.manifest(unit["unit"])["objects"]]
             ours = [key.startswith(prefix) for key in keys]
             if any(ours):
-                ids = set(self.stores.cleansed(unit))
+                # Rows of a refused unit are read by nobody; what it put aside lies there all the same.
+                ids = set(self.stores.cleansed(unit)) if unit["decision"] == "published" else set()
                 bad = self.stores.quarantined(f"quarantine/{RECIPE}/unit={unit['unit']}/")
                 # A run takes what has landed: a file and the stream may be in one unit.
                 written |= ids if all(ours) else ids & put
