@@ -12,6 +12,7 @@
 
 mod corpus;
 mod paths;
+mod workers;
 
 use std::path::Path;
 
@@ -61,11 +62,18 @@ fn show(name: &str, a: &Cells, b: &Cells) {
         .for_each(|id| println!("  {name}: {id} is extra"));
 }
 
+/// What a path made, and what it has to be if that is not what the command line made.
+struct Column {
+    path: &'static str,
+    cells: Cells,
+    expected: Option<Cells>,
+}
+
 fn run(
     folder: &Path,
     variables: Vec<(&'static str, &'static str)>,
     dice: u64,
-) -> (Run, Vec<(&'static str, Cells)>) {
+) -> (Run, Vec<Column>) {
     std::fs::create_dir_all(folder.join("recipe")).unwrap();
     for file in ["recipe.yaml", "quality.dqdl"] {
         let from = artefacts::root().join("recipes/card-transactions").join(file);
@@ -76,11 +84,23 @@ fn run(
     assert!(corpus.lines >= 2000, "the corpus has only {} lines", corpus.lines);
     let run = Run { folder: folder.to_owned(), variables, dice };
     run.fit(&corpus);
-    let columns = vec![
-        ("command line", run.command_line(&folder.join("corpus.jsonl"), "command_line.jsonl")),
-        ("kinesis-features", run.stream(&corpus)),
-        ("Firehose + Spark cleanse", run.lake(&corpus, false)),
+    let file = folder.join("corpus.jsonl");
+    let serve = run.command_line(&file, "command_line.jsonl");
+    let train = run.transform(&file, "train.jsonl", "train");
+    assert!(differences(&serve, &train) > 0, "no feature is out of fold");
+    let (stream, lake) = (run.stream(&corpus), run.lake(&corpus, false));
+    let workers = [
+        ("feature-transform, a call for each bucket", run.workers()),
+        ("leat curate, as Processing runs it", run.processing()),
     ];
+    let workers = workers.map(|(path, made)| {
+        let expected = Some(made.expected(&serve, &train));
+        Column { path, cells: made.cells, expected }
+    });
+    let serving =
+        [("command line", serve), ("kinesis-features", stream), ("Firehose + Spark cleanse", lake)];
+    let serving = serving.map(|(path, cells)| Column { path, cells, expected: None });
+    let columns = serving.into_iter().chain(workers).collect();
     (run, columns)
 }
 
@@ -93,19 +113,20 @@ fn every_path_gives_the_same_bits() {
     let without = [("GLIBC_TUNABLES", "glibc.cpu.hwcaps=-AVX2,-AVX2_Usable,-FMA,-FMA_Usable")];
     let (_, more) = run(&old, without.to_vec(), 2);
 
-    let reference = &columns[0].1;
+    let reference = &columns[0].cells;
     let width = reference.values().next().map_or(0, |row| row.len());
-    println!("\n  {:<44} {:>7} {:>9} {:>12}", "path", "events", "values", "differences");
+    println!("\n  {:<58} {:>7} {:>9} {:>12}", "path", "events", "values", "differences");
     let mut red = 0;
     let all = columns
         .iter()
-        .map(|(name, cells)| ((*name).to_owned(), cells))
-        .chain(more.iter().map(|(name, cells)| (format!("{name}, no FMA, no AVX2"), cells)));
-    for (name, cells) in all {
-        let differences = differences(reference, cells);
-        println!("  {name:<44} {:>7} {:>9} {differences:>12}", cells.len(), cells.len() * width);
+        .map(|column| (column.path.to_owned(), column))
+        .chain(more.iter().map(|column| (format!("{}, no FMA, no AVX2", column.path), column)));
+    for (name, Column { cells, expected, .. }) in all {
+        let expected = expected.as_ref().unwrap_or(reference);
+        let differences = differences(expected, cells);
+        println!("  {name:<58} {:>7} {:>9} {differences:>12}", cells.len(), cells.len() * width);
         if differences > 0 {
-            show(&name, reference, cells);
+            show(&name, expected, cells);
         }
         red += differences;
     }
@@ -117,7 +138,7 @@ fn every_path_gives_the_same_bits() {
     let mutant = path.lake(&corpus, true);
     let found = differences(reference, &mutant);
     println!(
-        "  {:<44} {:>7} {:>9} {found:>12}\n",
+        "  {:<58} {:>7} {:>9} {found:>12}\n",
         "mutant: one ulp in one amount",
         mutant.len(),
         mutant.len() * width

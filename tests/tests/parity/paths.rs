@@ -22,15 +22,15 @@ pub struct Run {
 pub type Cells = BTreeMap<String, BTreeMap<String, String>>;
 
 impl Run {
-    fn recipe(&self) -> PathBuf {
+    pub fn recipe(&self) -> PathBuf {
         self.folder.join("recipe/recipe.yaml")
     }
 
-    fn keys(&self) -> String {
+    pub fn keys(&self) -> String {
         format!("file:{}", self.folder.join("secret").display())
     }
 
-    fn leat(&self, arguments: &[&str]) {
+    pub fn leat(&self, arguments: &[&str]) {
         let output = Command::new(artefacts::binary("leat").unwrap())
             .args(arguments)
             .envs(self.variables.iter().copied())
@@ -62,8 +62,13 @@ impl Run {
         ]);
     }
 
-    /// `leat transform` over `data`.
+    /// `leat transform` over `data`, as a model serves.
     pub fn command_line(&self, data: &Path, name: &str) -> Cells {
+        self.transform(data, name, "serve")
+    }
+
+    /// `leat transform` over `data` in `mode`.
+    pub fn transform(&self, data: &Path, name: &str, mode: &str) -> Cells {
         let out = self.folder.join(name);
         let (recipe, state) = (self.recipe(), self.folder.join("state.json"));
         self.leat(&[
@@ -71,6 +76,8 @@ impl Run {
             text(&recipe),
             text(data),
             "--landed",
+            "--mode",
+            mode,
             "--keys",
             &self.keys(),
             "--state",
@@ -280,7 +287,7 @@ fn rows(path: &Path) -> Vec<BTreeMap<String, String>> {
 }
 
 /// An object's members, each value as it was printed.
-fn flat(line: &[u8]) -> BTreeMap<String, String> {
+pub fn flat(line: &[u8]) -> BTreeMap<String, String> {
     let row: BTreeMap<String, Box<serde_json::value::RawValue>> = serde_json::from_slice(line)
         .unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(line)));
     row.into_iter().map(|(name, value)| (name, unquoted(value.get()))).collect()
