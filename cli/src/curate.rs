@@ -84,22 +84,21 @@ pub fn run(args: &Arguments) -> Result<Answer, Refusal> {
         true => job.snapshot.numbers().collect(),
         false => args.buckets.clone(),
     };
-    // Connections belong to the runtime that made them: each core has a lake of its own.
-    let all = on_all_cores(&buckets, || Job { lake: lake(), ..job.clone() }, &bound)?;
+    let all = on_all_cores(&buckets, || job.through(lake()).map_err(refuse), &bound)?;
     Ok(answer(args, &job, &bound, &all))
 }
 
 /// The counts of `buckets`, in their order.
 fn on_all_cores(
     buckets: &[u32],
-    job: impl Fn() -> Job + Sync,
+    job: impl Fn() -> Result<Job, Refusal> + Sync,
     bound: &Bound,
 ) -> Result<Vec<Counts>, Refusal> {
     let progress = Progress::rows("curating (buckets)", Some(buckets.len() as u64));
     let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
     let done = Mutex::new(Vec::new());
     let work = || -> Result<(), Refusal> {
-        let (runtime, job) = (runtime()?, job());
+        let (runtime, job) = (runtime()?, job()?);
         while !stop.load(Ordering::Relaxed) {
             let at = next.fetch_add(1, Ordering::Relaxed);
             let Some(&bucket) = buckets.get(at) else { break };

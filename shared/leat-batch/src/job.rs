@@ -32,6 +32,14 @@ pub struct Job {
     pub engine: Arc<Engine>,
 }
 
+impl Job {
+    /// The same run through `lake`: connections belong to the async runtime that made them, and are still in another.
+    pub fn through(&self, lake: Lake) -> Result<Job, BatchError> {
+        let (snapshot, engine) = (self.snapshot.clone(), self.engine.clone());
+        Ok(Job { run: Run::open(&lake, self.run.url())?, lake, snapshot, engine })
+    }
+}
+
 /// How many recipes are kept.
 const KEPT: usize = 4;
 
