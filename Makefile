@@ -2,10 +2,9 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help doctor build venv try demo test package bench clean lint parity
+.PHONY: help doctor build venv try demo traffic test package clean parity
 
 FAST := --profile fast
-BIN := target/fast
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,13 +27,17 @@ demo: ## the whole pipeline on a local AWS: history, training, live stream, acco
 	@scripts/doctor
 	@scripts/demo
 
+traffic: ## promotions while events stream: no gap, no overlap, no emptier window
+	@scripts/doctor
+	@scripts/traffic
+
 test: ## everything that continuous integration runs
 	@scripts/doctor
 	@scripts/test
 
 parity: ## one corpus through every path: equal to the bit
 	cargo build $(FAST) --all-targets
-	cargo test $(FAST) -p leat-tests --test parity -- --nocapture
+	cargo test $(FAST) --test parity -- --nocapture
 
 package: ## release zips for Amazon Linux 2023, in dist/
 	@scripts/package

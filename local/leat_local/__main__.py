@@ -27,9 +27,12 @@ def main() -> int:
         choices=(*deploy.FUNCTIONS, without.WHEEL),
         help="put a part that does nothing in the place of this function, or of the wheel: the demo must fail",
     )
+    under = commands.add_parser("traffic", help="promotions while events stream: no gap, no overlap")
+    under.add_argument("--history", type=int, default=10_000, help="events in the history file")
+    under.add_argument("--live", type=int, default=12_000, help="events put on the stream, 50 a second")
     given = parser.parse_args()
     try:
-        return {"up": _up, "down": _down, "status": _status, "demo": _demo}[given.command](given)
+        return {"up": _up, "down": _down, "status": _status, "demo": _demo, "traffic": _traffic}[given.command](given)
     except KeyboardInterrupt:
         print("\nleat_local: stopped", file=sys.stderr)
         return 130
@@ -64,6 +67,12 @@ def _demo(given) -> int:
     from .demo import run
 
     return run.run(given.history, given.live, given.keep, given.without)
+
+
+def _traffic(given) -> int:
+    from .demo import traffic
+
+    return traffic.run(given.history, given.live)
 
 
 if __name__ == "__main__":
