@@ -158,7 +158,8 @@ class Traffic(Demo):
         """The features of all events by a replay of what landed, under the recipe and the state of `pair`."""
         state, out = OUT / f"{name}.state.json", OUT / f"{name}.features.jsonl"
         state.write_bytes(self.at.object_at(pair["state"]))
-        self.at.leat("transform", pair["recipe_url"], self.at.cleansed, "--state", state, "--output", out)
+        cleansed = f"s3://{self.at.out['LakeBucket']}/cleansed/{RECIPE}/"
+        self.at.leat("transform", pair["recipe_url"], cleansed, "--state", state, "--output", out)
         names = [column["name"] for column in json.loads(state.read_text())["columns"]]
         rows = map(json.loads, out.read_text().splitlines())
         return {row["transaction_id"]: {name: row[name] for name in names} for row in rows}
