@@ -1,8 +1,11 @@
 """What the demo's report is made of."""
 
 import base64
+import io
 import json
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 from leat_local.demo import measure
@@ -110,3 +113,23 @@ def test_the_stores_are_read_as_they_lie(aws):
     event = {"Records": [{"kinesis": {"data": text(line)}}]}
     put(raw, "aws/lambda/u/s/2026/01/01/x", {"payload": json.dumps(event)})
     assert stores.dead_lettered() == {"t-9"}
+
+
+def test_a_curated_row_and_its_record_are_known_by_the_same(aws):
+    lake = aws.bucket()
+    stores = Stores(lambda s: getattr(aws, s), {"LakeBucket": lake}, "r")
+
+    def put(key, **columns):
+        body = io.BytesIO()
+        pyarrow.parquet.write_table(pyarrow.table(columns), body)
+        aws.s3.put_object(Bucket=lake, Key=key, Body=body.getvalue())
+
+    times = pyarrow.array([1_767_225_600_123_456, 1_767_225_660_000_000], pyarrow.timestamp("us", "UTC"))
+    curated = "curated/r/run=one/name={}/bucket=0000/part.parquet"
+    put(curated.format("candidate"), customer_id=["a", "b"], event_time=times, _state_hash=["s", "s"])
+    put(curated.format("serving"), customer_id=["c", "d"], event_time=times, _state_hash=["s", "s"])
+    assert stores.offline() == set()
+    record = {"customer_id": ["a"], "event_time": ["2026-01-01T00:00:00.123Z"], "state_hash": ["s"]}
+    put("curated/feature-store/data/year=2026/x.parquet", **record)
+    assert len(stores.curated("one")) == 2 and stores.curated("two") == set()
+    assert stores.offline() < stores.curated("one")

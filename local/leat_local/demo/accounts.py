@@ -13,6 +13,7 @@ import hashlib
 import io
 import json
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import pyarrow.parquet as parquet
 
@@ -27,6 +28,20 @@ def identity(line: bytes, id_field: str = "transaction_id") -> str:
     except ValueError:
         pass
     return "bytes:" + hashlib.sha256(line).hexdigest()
+
+
+# What a record of the Feature Store is known by, and the columns of a curated row that say it.
+RECORD = {"customer_id": "customer_id", "event_time": "event_time", "state_hash": "_state_hash"}
+
+
+def _record(owner: str, microseconds: int, state: str = "") -> str:
+    """The store keeps milliseconds."""
+    return f"{owner} {microseconds // 1000:020d} {state}".rstrip()
+
+
+def _microseconds(text: str) -> int:
+    """ISO 8601 in UTC, as the store has it."""
+    return int(datetime.fromisoformat(text).timestamp() * 1000 + 0.5) * 1000
 
 
 @dataclass
@@ -162,3 +177,37 @@ class Stores:
             identity(base64.b64decode(document["rawData"]))
             for document in self._documents(self._out["LakeBucket"], "failed/")
         }
+
+    # The features
+
+    def curated(self, run: str) -> set[str]:
+        """The records that the candidate's rows of a run of `train` are in the Feature Store."""
+        bucket, found = self._out["LakeBucket"], set()
+        for key in self._keys(bucket, f"curated/{self._recipe}/run={run}/name=candidate/"):
+            rows = parquet.read_table(io.BytesIO(self._read(bucket, key)), columns=list(RECORD.values()))
+            times = rows.column(RECORD["event_time"]).cast("int64").to_pylist()
+            owners, states = (rows.column(RECORD[name]).to_pylist() for name in ("customer_id", "state_hash"))
+            found |= {_record(*record) for record in zip(owners, times, states, strict=True)}
+        return found
+
+    def offline(self) -> set[str]:
+        """The records of the Feature Store's offline store."""
+        bucket, found = self._out["LakeBucket"], set()
+        for key in self._keys(bucket, "curated/feature-store/"):
+            rows = parquet.read_table(io.BytesIO(self._read(bucket, key)), columns=list(RECORD)).to_pydict()
+            cells = zip(*(rows[name] for name in RECORD), strict=True)
+            found |= {_record(owner, _microseconds(at), state) for owner, at, state in cells}
+        return found
+
+    def online(self, owners: list[str]) -> set[str]:
+        """The records of its online store: of each owner the latest, whichever state it was made with."""
+        client, found = self._client("sagemaker-featurestore-runtime"), set()
+        for start in range(0, len(owners), 100):
+            wanted = {
+                "FeatureGroupName": self._out["FeatureGroup"],
+                "RecordIdentifiersValueAsString": owners[start : start + 100],
+            }
+            for record in client.batch_get_record(Identifiers=[wanted])["Records"]:
+                cells = {cell["FeatureName"]: cell["ValueAsString"] for cell in record["Record"]}
+                found.add(_record(cells["customer_id"], _microseconds(cells["event_time"])))
+        return found

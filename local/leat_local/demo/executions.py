@@ -48,7 +48,8 @@ class Follower:
             stateMachineArn=self.machines[machine], name=name, input=json.dumps(given)
         )
         first = self.known(machine, started["executionArn"])
-        over = time.monotonic() + min(seconds, self.patience)
+        seconds = min(seconds, self.patience)
+        over = time.monotonic() + seconds
         while True:
             for other, arn in self.machines.items():
                 for found in self.client.list_executions(stateMachineArn=arn, maxResults=20)["executions"]:

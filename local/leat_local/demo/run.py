@@ -111,7 +111,7 @@ class Demo:
             self.at.upload(path, f"artifacts/jobs/{path.name}")
         self.at.upload(self.wheel, f"artifacts/wheels/{self.wheel.name}")
         machines = {"train": self.at.out["TrainMachine"], "promote": self.at.out["PromoteMachine"]}
-        self.executions = Follower(self.at.client("stepfunctions"), machines, self.at.patience)
+        self.executions = Follower(self.at.client("stepfunctions"), machines, 300 if self.without else 900)
 
     def land(self, say) -> None:
         path = OUT / "history.jsonl"
@@ -133,6 +133,9 @@ class Demo:
         fraud = sum(label for label, _ in self.rows)
         say(f"trained on {len(self.rows):,} rows, {fraud:,} of them fraud, {len(self.names)} features")
         say(self.at.evaluation("first")["why"])
+        self.settle(self.feature_account, 60)
+        if problems := self.feature_account().problems():
+            raise Trouble(f"the first training's rows are NOT in the Feature Store: {problems[0]}")
         say(f"serving: {self.at.serving()['endpoint']}, state {self.state['hash'][:16]}")
 
     def fit_model(self, name: str, rows: list) -> Path:
@@ -173,7 +176,8 @@ class Demo:
         say(f"{'refused' if done.error else 'promoted'}; {after['endpoint']} serves")
 
     def report(self, say) -> bool:
-        accounts = [self.history_account(), self.live_account(), self.lake_account(), self.label_account()]
+        self.settle(self.feature_account, 60)
+        accounts = [self.history_account(), self.live_account(), self.lake_account(), self.label_account(), self.feature_account()]
         for account in accounts:
             for row in account.rows():
                 say(row)
@@ -181,6 +185,7 @@ class Demo:
         (OUT / "predictions.jsonl").write_text("".join(json.dumps(p) + "\n" for p in predictions))
         good = not any(account.problems() for account in accounts)
         good &= self.compare_streams(say, predictions)
+        good &= self.compare_online(say)
         good &= self.quality(say, predictions)
         times = self.at.durations("kinesis-features")
         for share in (0.5, 0.99):
@@ -260,6 +265,12 @@ Where to look:
         places = {"written": written, "quarantined": quarantined}
         return Account("labels -> landing -> cleansed", len(self.label_lines), put, places)
 
+    def feature_account(self) -> Account:
+        runs = [e.name for e in self.executions.seen if e.machine == "train"]
+        put = set().union(*map(self.stores.curated, runs))
+        title = f"curated -> Feature Store, {len(runs)} runs"
+        return Account(title, len(put), put, {"offline": self.stores.offline()})
+
     def history_account(self) -> Account:
         return self._lake("file -> landing -> cleansed", self.history, "landing/files/")
 
@@ -287,6 +298,18 @@ Where to look:
         verdict = "the same rows as the table" if same else "NOT the same rows as the table"
         say(f"predictions stream: {len(stream):,} rows, {verdict}")
         return same
+
+    def compare_online(self, say) -> bool:
+        """The online store holds each customer's latest record."""
+        latest: dict[str, str] = {}
+        for record in self.feature_account().put:
+            owner, at, _ = record.split(" ")
+            latest[owner] = max(at, latest.get(owner, ""))
+        online = self.stores.online(list(latest))
+        same = online == {f"{owner} {at}" for owner, at in latest.items()}
+        verdict = "the latest of each customer" if same else "NOT the latest of each customer"
+        say(f"online Feature Store: {len(online):,} records, {verdict}")
+        return same and bool(online)
 
     def quality(self, say, predictions: list[dict]) -> bool:
         """How good the live predictions are, and what the windows have to do with it."""
