@@ -555,6 +555,15 @@ def test_a_stopped_promotion_is_followed_by_another_that_resumes():
     assert machine_raw("promote")["States"]["Begin"]["Choices"][0]["Variable"] == "$.resume"
 
 
+def test_a_refused_model_is_counted_and_no_failure():
+    (counted,) = of("Logs::MetricFilter").values()
+    assert counted["LogGroupName"] == {"Ref": "TrainLogs"}
+    kind, name = re.search(r'\$.type = "(\w+)StateEntered" && \$.details.name = "(\w+)"', counted["FilterPattern"]).groups()
+    states = machine("train")["States"]
+    assert (states[name]["Type"], states[name]["Parameters"]["Error"]) == (kind, "Model.Worse")
+    assert [n for n, s in states.items() if s["Type"] == "Fail" and s.get("Error") == "Model.Worse"] == []
+
+
 def test_every_failed_execution_is_told():
     rule = of("Events::Rule")["ExecutionFailed"]
     assert rule["EventPattern"]["detail"]["stateMachineArn"] == [{"Ref": "Train"}, {"Ref": "Promote"}]

@@ -540,8 +540,11 @@ def test_a_worse_model_stops_with_both_figures(machines, until):
     good(machines.run(until, machines.train))
     before, machines.world.better = machines.items(), False
     done = machines.run(until, machines.train)
-    assert why(done) == ("FAILED", "Model.Worse")
-    assert "0.7000" in done["cause"] and "0.9000" in done["cause"]
+    # No failure: no alarm goes off, and nobody is told that an execution failed.
+    good(done)
+    output = json.loads(done["output"])
+    assert output["refused"]["Error"] == "Model.Worse" and "promotion" not in output
+    assert "0.7000" in output["refused"]["Cause"] and "0.9000" in output["refused"]["Cause"]
     assert machines.items() == before and settled(machines)
     assert list(machines.world.endpoints) == [machines.serving()["endpoint"]]
 
@@ -725,7 +728,7 @@ def test_executions_are_shown_as_they_go(machines):
     assert said.count(["train", "Fit"]) == 1, "a loop is told once"
     machines.world.better = False
     worse = follower.run("train", uuid.uuid4().hex, {}, lambda _: None, 60)
-    assert worse.error == "Model.Worse" and "0.9000" in worse.verdict()
+    assert (worse.status, worse.error) == ("SUCCEEDED", "Model.Worse") and "0.9000" in worse.verdict()
     rows = follower.tables()
     assert any(row.startswith("promote ") and row.endswith("SUCCEEDED") for row in rows)
 

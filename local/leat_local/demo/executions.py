@@ -87,6 +87,8 @@ class Follower:
             execution.status = now["status"]
             execution.error, execution.cause = now.get("error", ""), now.get("cause", "")
             execution.output = json.loads(now["output"]) if execution.status == "SUCCEEDED" else None
+            if refused := (execution.output or {}).get("refused"):
+                execution.error, execution.cause = refused["Error"], refused["Cause"]
             say(f"{execution.machine:>7}  {execution.verdict()}")
 
     def tables(self) -> list[str]:

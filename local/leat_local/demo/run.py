@@ -124,7 +124,7 @@ class Demo:
 
     def first(self, say) -> None:
         done = self.executions.run("train", "first", {}, say)
-        if done.status != "SUCCEEDED":
+        if done.status != "SUCCEEDED" or done.error:
             raise Trouble(f"the first training did not promote a model: {done.verdict()}")
         self.state = json.loads(self.at.object_at(self.at.serving()["state"]))
         (OUT / "state.json").write_text(json.dumps(self.state, indent=1) + "\n")

@@ -86,7 +86,7 @@ class Traffic(Demo):
         """Trains a model and promotes it, however good it is."""
         before = self.at.serving()
         done = self.executions.run("train", name, {"tolerance": 1, **(given or {})}, say)
-        if done.status != "SUCCEEDED":
+        if done.status != "SUCCEEDED" or done.error:
             raise Trouble(f"the training `{name}` did not promote a model: {done.verdict()}")
         after = self.at.serving()
         if before and after["endpoint"] == before["endpoint"]:
