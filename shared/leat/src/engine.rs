@@ -178,8 +178,8 @@ impl Engine {
     }
 
     /// Checks and protects rows that were decoded: each gets a verdict, and what is personal is protected. The verdict
-    /// of a landed line stands if this ruleset gave it; else the row is judged anew. Errs if a row has something to
-    /// tokenize and there are no keys.
+    /// of a landed line stands if this ruleset gave it, but for [`AHEAD`], which is no rule of a ruleset; else the row is
+    /// judged anew. Errs if a row has something to tokenize and there are no keys.
     pub fn judge(&self, batch: &mut Batch) -> Result<(), MissingKeys> {
         let hash = self.rules.as_ref().map_or("", RowRules::hash);
         let failed = match &self.rules {
@@ -188,11 +188,16 @@ impl Engine {
         };
         let times = self.recipe.schema.role(Role::EventTime).map(|slot| &batch.columns[slot]);
         for (at, (row, failed)) in batch.rows.iter_mut().zip(failed).enumerate() {
-            if row.verdict.as_ref().is_some_and(|verdict| verdict.rules == hash) {
-                continue;
-            }
-            let texts = self.rules.as_ref().map_or(&[][..], RowRules::texts);
-            let mut failed: Vec<String> = failed.iter().map(|&rule| texts[rule].clone()).collect();
+            let mut failed: Vec<String> = match row.verdict.take() {
+                Some(mut stands) if stands.rules == hash => {
+                    stands.failed.retain(|rule| rule != AHEAD);
+                    stands.failed
+                }
+                _ => {
+                    let texts = self.rules.as_ref().map_or(&[][..], RowRules::texts);
+                    failed.iter().map(|&rule| texts[rule].clone()).collect()
+                }
+            };
             let time = times.and_then(|column| column.timestamp(at));
             let (arrival, bound) = (row.coordinates.arrival, self.recipe.schema.max_ahead);
             if time.is_some_and(|time| decode::ahead(time, arrival, bound).is_some()) {
@@ -399,5 +404,27 @@ mod tests {
         let again = RawRecord { coordinates: elsewhere, data: &landed, landed: true };
         let again = engine.check(&[again]).unwrap();
         assert_eq!(again.batch, checked.batch, "protected once, judged once, with its coordinates");
+    }
+
+    #[test]
+    fn how_far_ahead_an_event_may_be_is_what_this_recipe_says() {
+        let text = "{leat: 1, name: r, schema: {fields: [
+            {name: who, type: string, role: entity}, {name: at, type: timestamp, role: event_time}]}}";
+        let engine = |bound: &str| {
+            let text = text.replace("schema: {", &format!("schema: {{{bound}"));
+            let recipe = read(Source { file: "recipe.yaml", text: &text }).unwrap();
+            Engine::new(recipe, None, None).unwrap()
+        };
+        let (none, hour, day) = (engine(""), engine("max_ahead: 1h, "), engine("max_ahead: 1d, "));
+        let line = br#"{"who":"c-1","at":"2026-01-01T03:00:00Z"}"#; // two hours ahead
+        let raw = RawRecord { coordinates: coordinates(1), data: line, landed: false };
+        for (before, after, fails) in
+            [(&none, &hour, true), (&hour, &none, false), (&hour, &day, false)]
+        {
+            // Both have the same rules: none.
+            let mut rows = before.check(std::slice::from_ref(&raw)).unwrap().batch;
+            after.judge(&mut rows).unwrap();
+            assert_eq!(super::fails(&rows.rows[0]), fails);
+        }
     }
 }
