@@ -11,7 +11,7 @@ use leat::column::Type;
 use leat::decode::{Batch, Decoder};
 use leat::engine::Engine;
 use leat::recipe::{Format, Recipe};
-use leat_batch::{Admission, Piece, TooMuch};
+use leat_batch::{Admission, Admitted, Piece, TooMuch};
 
 use crate::answer::Refusal;
 use crate::places::Places;
@@ -130,7 +130,7 @@ impl Data<'_> {
                 TooMuch::Keys(_) => Refusal::new(why.to_string()),
             })
         })?;
-        let (batch, rejects) = admission.finish();
+        let Admitted { batch, rejects, .. } = admission.finish();
         let left_out = LeftOut { rejects, sentinels };
         left_out.tell();
         Ok((batch, left_out))

@@ -4,10 +4,10 @@ use leat::column::Type;
 use leat::engine::Engine;
 use leat::recipe::{Method, Role};
 use leat_aws::Failure;
-use leat_batch::{BatchError, Bucket, Run, Snapshot};
+use leat_batch::{BatchError, Bucket, Rejects, Run, Snapshot};
 use leat_lake::{read_recipe, recipe_of_hash};
 use leat_stream::store::TakeOver;
-use leat_stream::take_over::{self, HandOver, Loaded, Sentinels};
+use leat_stream::take_over::{self, HandOver, Loaded, Past, Sentinels};
 use serde::{Deserialize, Serialize};
 
 use crate::handler::Ports;
@@ -77,12 +77,12 @@ pub async fn load<S: TakeOver, K, T, J>(
         )));
     }
     let job = Job::new(ports, from, to, sentinels).await?;
-    let past = job.past(ports, run, bucket).await?;
-    let counts = take_over::load(&ports.store, &job.over(run), &past.batch).await?;
-    if past.rejects.count() > 0 {
+    let (past, rejects) = job.past(ports, run, bucket).await?;
+    let counts = take_over::load(&ports.store, &job.over(run), &past).await?;
+    if rejects.count() > 0 {
         tracing::warn!(
             bucket,
-            rejects = past.rejects.count(),
+            rejects = rejects.count(),
             "the new recipe refuses rows of the past"
         );
     }
@@ -101,8 +101,8 @@ pub async fn abandon<S: TakeOver, K, T, J>(
         return Ok(Abandoned { bucket, reopened: 0 });
     }
     let job = Job::new(ports, from, to, None).await?;
-    let past = job.past(ports, run, bucket).await?;
-    let reopened = take_over::abandon(&ports.store, &job.over(run), &past.batch).await?;
+    let (past, _) = job.past(ports, run, bucket).await?;
+    let reopened = take_over::abandon(&ports.store, &job.over(run), &past).await?;
     Ok(Abandoned { bucket, reopened })
 }
 
@@ -178,15 +178,17 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// All events of the entities of `bucket`, as the recipe that takes over sees them.
+    /// All events of the entities of `bucket`, as the recipe that takes over sees them, and what it refuses of them.
     async fn past<S, K, T, J>(
         &self,
         ports: &Ports<'_, S, K, T, J>,
         run: &Run,
         bucket: u32,
-    ) -> Result<Bucket, Failure> {
+    ) -> Result<(Past, Rejects), Failure> {
         let snapshot = Snapshot::read(run).await?;
-        Ok(Bucket::read(&ports.lake, &snapshot, bucket, self.to()).await?)
+        let Bucket { batch, refused, rejects, .. } =
+            Bucket::read(&ports.lake, &snapshot, bucket, self.to()).await?;
+        Ok((Past { batch, refused }, rejects))
     }
 }
 

@@ -321,6 +321,41 @@ async fn what_failed_is_drained_first() {
 }
 
 #[tokio::test]
+async fn what_the_new_recipe_refuses_is_handed_over_as_well() {
+    let world = World::new();
+    let ports = world.ports().await;
+    // Every event here is far ahead of its arrival.
+    let text = wider().replace("schema:", "schema:\n  max_ahead: 5m");
+    let (one, two) = (engine(RECIPE), engine(&text));
+    let url = format!("memory:lake/artifacts/recipes/world/{}/recipe.yaml", two.hash());
+    ports.lake.write(&url, text).await.unwrap();
+    let serving = world.serves(&one);
+    live(&ports, &one, "A", &[("s-0", 1)]).await;
+    live(&ports, &one, "B", &[("s-1", 1)]).await;
+    let events = [event("s-0", 1, "A", 1.0), event("s-1", 1, "B", 2.0), event("s-1", 2, "C", 4.0)];
+    publish(&ports, "u-1", &events, &["h-1/s-0", "h-1/s-1"]).await;
+    step(&ports, json!({"step": "mark", "run_folder": FOLDER}), 1_000).await.unwrap();
+    assert!(why(&ports, 20).await.contains("Firehose's buffers"));
+    assert_eq!(why(&ports, 90).await, "");
+    let all = async |step_name: &str, count: &str| {
+        let mut sum = 0;
+        for bucket in [0, 1] {
+            let event = json!({"step": step_name, "run_folder": FOLDER, "bucket": bucket, "from": serving, "to": to(&two)});
+            sum += step(&ports, event, 0).await.unwrap()[count].as_u64().unwrap();
+        }
+        sum
+    };
+    assert_eq!(all("load", "taken_over").await, 2); // C has no item, and nothing to start with
+    for who in ["A", "B"] {
+        let (old, new) = (item(&ports, &one, who).unwrap(), item(&ports, &two, who).unwrap());
+        assert_eq!(new, Item { windows: Vec::new(), ..old });
+    }
+    let closed = || ports.store.items().values().filter(|item| item.closed.is_some()).count();
+    assert_eq!(closed(), 2);
+    assert_eq!((all("abandon", "reopened").await, closed()), (2, 0));
+}
+
+#[tokio::test]
 async fn the_first_launch() {
     let world = World::new();
     let ports = world.ports().await;

@@ -1,7 +1,9 @@
 //! Piece by piece into one batch: what an engine admits of the data, within what a machine holds.
 
+use std::collections::BTreeSet;
+
 use leat::decode::Batch;
-use leat::engine::Engine;
+use leat::engine::{self, Engine};
 use leat::protect::MissingKeys;
 
 use crate::{BatchError, Piece, Rejects};
@@ -10,12 +12,22 @@ use crate::{BatchError, Piece, Rejects};
 const MAX_BYTES: u64 = 1 << 31;
 const MAX_ROWS: usize = 20_000_000;
 
-/// Rows that an engine admits, all in memory, with derived columns; and what it does not admit.
+/// Takes rows that an engine admits, all in memory.
 pub struct Admission<'e> {
     engine: &'e Engine,
-    batch: Batch,
-    rejects: Rejects,
+    so_far: Admitted,
     bytes: u64,
+}
+
+/// What an engine admits of the data, and what it does not.
+#[derive(Debug, Default)]
+pub struct Admitted {
+    /// The good rows, with derived columns.
+    pub batch: Batch,
+    /// What was left out.
+    pub rejects: Rejects,
+    /// The entities of rows that a rule refused; some have good rows, too.
+    pub refused: BTreeSet<String>,
 }
 
 /// Why no more can be admitted.
@@ -34,14 +46,19 @@ impl<'e> Admission<'e> {
     pub fn new(engine: &'e Engine) -> Self {
         let mut batch = engine.decoder().batch();
         engine.derive(&mut batch);
-        Admission { engine, batch, rejects: Rejects::default(), bytes: 0 }
+        Admission { engine, so_far: Admitted { batch, ..Admitted::default() }, bytes: 0 }
     }
 
     /// Checks, protects and derives the rows of `piece`, and keeps the good ones.
     pub fn add(&mut self, piece: Piece) -> Result<(), TooMuch> {
-        self.rejects.add(&piece.rejects);
-        let (mut batch, refused) = self.engine.admit(piece.batch)?;
-        self.rejects.add(&refused);
+        let Admitted { batch: all, rejects: left_out, refused: entities } = &mut self.so_far;
+        left_out.add(&piece.rejects);
+        let engine::Admitted { mut batch, rejects, refused } = self.engine.admit(piece.batch)?;
+        left_out.add(&rejects);
+        for entity in refused {
+            let bytes = entity.len() as u64;
+            self.bytes += if entities.insert(entity) { bytes } else { 0 };
+        }
         for row in &mut batch.rows {
             // Of no use from here on, and as large as the rest.
             row.verdict = None;
@@ -49,16 +66,16 @@ impl<'e> Admission<'e> {
             row.protected.clear();
         }
         self.bytes += text_bytes(&batch);
-        self.batch.append(batch);
-        if self.bytes > MAX_BYTES || self.batch.len() > MAX_ROWS {
+        all.append(batch);
+        if self.bytes > MAX_BYTES || all.len() > MAX_ROWS {
             return Err(TooMuch::Memory);
         }
         Ok(())
     }
 
-    /// The good rows, and what was left out.
-    pub fn finish(self) -> (Batch, Rejects) {
-        (self.batch, self.rejects)
+    /// All that was taken.
+    pub fn finish(self) -> Admitted {
+        self.so_far
     }
 }
 

@@ -1,5 +1,7 @@
 //! The rows of one entity bucket of a snapshot: all events of the entities that are in it.
 
+use std::collections::BTreeSet;
+
 use futures::{StreamExt, TryStreamExt, stream};
 use leat::decode::Batch;
 use leat::engine::{Engine, Order};
@@ -8,7 +10,7 @@ use leat_lake::{Folder, Lake};
 
 use crate::error::damaged;
 use crate::replay::{in_order, windows};
-use crate::{Admission, BatchError, ParquetRows, Rejects, Replayed, Snapshot};
+use crate::{Admission, Admitted, BatchError, ParquetRows, Rejects, Replayed, Snapshot};
 
 /// How many files are read ahead.
 const AT_A_TIME: usize = 4;
@@ -23,6 +25,8 @@ pub struct Bucket {
     pub order: Order,
     /// What the recipe does not admit.
     pub rejects: Rejects,
+    /// The entities of rows that the recipe does not admit; some may have no other rows.
+    pub refused: BTreeSet<String>,
     /// How many rows the files have.
     pub read: u64,
 }
@@ -60,9 +64,9 @@ impl Bucket {
                 return Err(damaged(url, why));
             }
         }
-        let (batch, rejects) = admission.finish();
+        let Admitted { batch, rejects, refused } = admission.finish();
         let (batch, order) = in_order(engine, &batch);
-        Ok(Bucket { batch, order, rejects, read })
+        Ok(Bucket { batch, order, rejects, refused, read })
     }
 
     /// The rows with their windows, without repeats.

@@ -28,7 +28,7 @@ mod slices;
 mod snapshot;
 pub mod time;
 
-pub use admit::{Admission, TooMuch};
+pub use admit::{Admission, Admitted, TooMuch};
 pub use bucket::Bucket;
 pub use decide::{Criteria, Decision, decide};
 pub use error::BatchError;

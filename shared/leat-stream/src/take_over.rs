@@ -7,11 +7,13 @@
 //! - The new item has the windows of the entity's past up to the live item's marks, replayed with the new recipe; it
 //!   takes over marks and outbox as they are. What was handed back and not applied lies beyond the marks, and comes
 //!   again.
+//! - An entity of which the new recipe refuses every row is handed over like the others: its windows are empty.
 //! - An entity without a live item gets what came by files, and nothing of the stream, which brings that itself.
 //! - Where both plans are the same, the live item is replaced in place by one conditional write.
 //! - A commit forgets what an item `took`: an item of the new plan that went on in the stream is never written over.
 
-use std::collections::{BTreeMap, HashMap};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use leat::decode::Batch;
@@ -67,6 +69,15 @@ pub struct HandOver<'a> {
     pub sentinels: Option<&'a Sentinels>,
 }
 
+/// The past of some entities, as [`HandOver::to`] sees it.
+#[derive(Clone, Debug, Default)]
+pub struct Past {
+    /// All of their events that it admits, derived, in the order in which they are replayed.
+    pub batch: Batch,
+    /// The entities of events that it refuses: one may have a live item and nothing else.
+    pub refused: BTreeSet<String>,
+}
+
 /// What became of entities.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Loaded {
@@ -89,12 +100,11 @@ enum Outcome {
     Again,
 }
 
-/// Loads the entities of `past`: all of their events, in the order in which they are replayed, derived by
-/// [`HandOver::to`].
+/// Loads the entities of `past`.
 pub async fn load(
     store: &impl TakeOver,
     over: &HandOver<'_>,
-    past: &Batch,
+    past: &Past,
 ) -> Result<Loaded, Failure> {
     let entities = entities(over, past);
     let mut loaded = Loaded::default();
@@ -102,7 +112,7 @@ pub async fn load(
         let found = get(store, some).await?;
         let outcomes: Vec<Outcome> = stream::iter(some.iter().map(|entity| {
             let found = [found.get(&entity.old).cloned(), found.get(&entity.new).cloned()];
-            entity.load(store, over, past, found)
+            entity.load(store, over, &past.batch, found)
         }))
         .buffer_unordered(AT_A_TIME)
         .try_collect()
@@ -121,7 +131,7 @@ pub async fn load(
 pub async fn abandon(
     store: &impl TakeOver,
     over: &HandOver<'_>,
-    past: &Batch,
+    past: &Past,
 ) -> Result<u64, Failure> {
     let entities = entities(over, past);
     let mut reopened = 0;
@@ -159,29 +169,31 @@ struct Entity {
     old: String,
     /// The key of its item of the new plan; the same, if the plans are.
     new: String,
-    /// Its rows, in order.
+    /// Its rows, in order; none if all were refused.
     rows: Vec<usize>,
 }
 
-/// The entities of `past`, in the order of their first rows.
-fn entities(over: &HandOver<'_>, past: &Batch) -> Vec<Entity> {
-    let mut found: HashMap<String, usize> = HashMap::new();
+/// The entities of `past`, in the order of their first rows; then those without a row.
+fn entities(over: &HandOver<'_>, past: &Past) -> Vec<Entity> {
+    let mut found: HashMap<Cow<'_, str>, usize> = HashMap::new();
     let mut entities: Vec<Entity> = Vec::new();
-    for row in 0..past.len() {
-        let name = over.to.entity(past, row);
-        let at = match found.get(&*name) {
-            Some(&at) => at,
-            None => {
-                entities.push(Entity {
-                    old: state_key(over.from, &name),
-                    new: state_key(&over.to.plan().state_plan, &name),
-                    rows: Vec::new(),
-                });
-                found.insert(name.into_owned(), entities.len() - 1);
-                entities.len() - 1
-            }
+    let mut at = |name, entities: &mut Vec<Entity>| {
+        let new = |name: &Cow<'_, str>| Entity {
+            old: state_key(over.from, name),
+            new: state_key(&over.to.plan().state_plan, name),
+            rows: Vec::new(),
         };
+        *found.entry(name).or_insert_with_key(|name| {
+            entities.push(new(name));
+            entities.len() - 1
+        })
+    };
+    for row in 0..past.batch.len() {
+        let at = at(over.to.entity(&past.batch, row), &mut entities);
         entities[at].rows.push(row);
+    }
+    for name in &past.refused {
+        at(Cow::Borrowed(name), &mut entities);
     }
     entities
 }

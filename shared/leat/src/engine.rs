@@ -8,6 +8,7 @@
 mod replay;
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use crate::column::{Column, Type, Value};
 use crate::decode::{self, Batch, Decoder, Limits, Piece, RawRecord};
@@ -78,6 +79,17 @@ pub struct Intake {
     pub rejects: Vec<Reject>,
     /// As in [`Checked`].
     pub sentinels: Vec<(usize, Sentinel)>,
+}
+
+/// Rows of a file that are ready for windows.
+#[derive(Debug, Default)]
+pub struct Admitted {
+    /// The rows that every rule let pass, as in [`Intake`].
+    pub batch: Batch,
+    /// What a rule refused. The payload is empty: the file is still there.
+    pub rejects: Vec<Reject>,
+    /// The entities of the rows that a rule refused, protected as those of the others are.
+    pub refused: BTreeSet<String>,
 }
 
 /// The rule that a row fails whose event time is too far ahead of its arrival, as it stands in a verdict.
@@ -224,16 +236,16 @@ impl Engine {
         Ok(Intake { batch, origins, rejects, sentinels })
     }
 
-    /// Checks, protects and derives rows that were decoded from a file: ready for windows. The rejects' payload is
-    /// empty: the file is still there.
-    pub fn admit(&self, mut batch: Batch) -> Result<(Batch, Vec<Reject>), MissingKeys> {
+    /// Checks, protects and derives rows that were decoded from a file: ready for windows.
+    pub fn admit(&self, mut batch: Batch) -> Result<Admitted, MissingKeys> {
         self.judge(&mut batch)?;
-        let (good, refused): (Vec<usize>, Vec<usize>) =
+        let (good, bad): (Vec<usize>, Vec<usize>) =
             (0..batch.len()).partition(|&row| !fails(&batch.rows[row]));
-        let rejects = refused.iter().map(|&row| reject(&batch.rows[row], Vec::new())).collect();
-        let mut batch = if refused.is_empty() { batch } else { batch.gather(&good) };
+        let rejects = bad.iter().map(|&row| reject(&batch.rows[row], Vec::new())).collect();
+        let refused = bad.iter().map(|&row| self.entity(&batch, row).into_owned()).collect();
+        let mut batch = if bad.is_empty() { batch } else { batch.gather(&good) };
         self.derive(&mut batch);
-        Ok((batch, rejects))
+        Ok(Admitted { batch, rejects, refused })
     }
 
     /// Appends derived columns, and window columns of nulls. Rows that were checked before, such as cleansed ones, enter

@@ -380,9 +380,12 @@ pub fn engine() -> Engine {
     engine_of(RECIPE)
 }
 
+/// The engine of a recipe, which its ruleset follows after `---`, if it has one.
 pub fn engine_of(text: &str) -> Engine {
+    let (text, rules) = text.split_once("---").map_or((text, None), |(a, b)| (a, Some(b)));
     let recipe = read(Source { file: "recipe.yaml", text }).unwrap();
-    Engine::new(recipe, None, None).unwrap()
+    let rules = rules.map(|text| Source { file: "quality.dqdl", text });
+    Engine::new(recipe, rules, None).unwrap()
 }
 
 /// An event as a producer sends it.
