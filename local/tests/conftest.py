@@ -108,6 +108,31 @@ def aws(local):
 
 
 @pytest.fixture
+def function(aws):
+    """Makes a function of a built binary; gives its name."""
+    root, role = Path(__file__).parents[2], "arn:aws:iam::000000000000:role/test"
+
+    def make(binary: str, **variables: str) -> str:
+        name, packed = f"test-{uuid.uuid4().hex[:12]}", io.BytesIO()
+        with zipfile.ZipFile(packed, "w") as archive:
+            info = zipfile.ZipInfo("bootstrap")
+            info.external_attr = 0o755 << 16
+            archive.writestr(info, (root / "target/fast" / binary).read_bytes())
+        getattr(aws, "lambda").create_function(
+            FunctionName=name,
+            Runtime="provided.al2023",
+            Role=role,
+            Handler="bootstrap",
+            Code={"ZipFile": packed.getvalue()},
+            Timeout=60,
+            Environment={"Variables": variables},
+        )
+        return name
+
+    return make
+
+
+@pytest.fixture
 def until():
     """Waits for something to become true, and gives it."""
 

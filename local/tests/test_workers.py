@@ -3,7 +3,6 @@
 import io
 import json
 import uuid
-import zipfile
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -13,30 +12,6 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 ROLE = "arn:aws:iam::000000000000:role/test"
-
-
-@pytest.fixture
-def function(aws):
-    """Makes a function of a built binary; gives its name."""
-
-    def make(binary: str, **variables: str) -> str:
-        name, packed = f"test-{uuid.uuid4().hex[:12]}", io.BytesIO()
-        with zipfile.ZipFile(packed, "w") as archive:
-            info = zipfile.ZipInfo("bootstrap")
-            info.external_attr = 0o755 << 16
-            archive.writestr(info, (ROOT / "target/fast" / binary).read_bytes())
-        getattr(aws, "lambda").create_function(
-            FunctionName=name,
-            Runtime="provided.al2023",
-            Role=ROLE,
-            Handler="bootstrap",
-            Code={"ZipFile": packed.getvalue()},
-            Timeout=60,
-            Environment={"Variables": variables},
-        )
-        return name
-
-    return make
 
 
 @pytest.fixture
