@@ -1,8 +1,9 @@
 //! Features of a run's rows under a fitted state: Parquet for people and the Feature Store, CSV for SageMaker.
 //!
 //! - `<curated>/<recipe>/run=<run>/name=<name>/bucket=<nn>/part.parquet`: id, entity, event time and label under the names
-//!   that the recipe gives them, `_slice`, the features, and of every row the hashes of the recipe and the fitted state that
-//!   made it, `_recipe_hash` and `_state_hash`.
+//!   that the recipe gives them, `_slice`, the features as they are served, and of every row the hashes of the recipe and
+//!   the fitted state that made it, `_recipe_hash` and `_state_hash`. A feature that goes back to labels has a second
+//!   column, `_train_<feature>`: what a model is trained on, out of fold; null outside of the training slice.
 //! - `channels/<name>/<slice>/<bucket>.csv` in the run's folder: the label, then the features; no header; only rows whose
 //!   label is known. A bucket without such rows has no file: SageMaker's containers do not read empty ones.
 //! - `counts/<name>/<bucket>.json`: what [`finish`](crate::finish()) sums.
@@ -30,6 +31,8 @@ pub const SLICE: &str = "_slice";
 pub const RECIPE_HASH: &str = "_recipe_hash";
 /// The column of the fitted state's hash.
 pub const STATE_HASH: &str = "_state_hash";
+/// What stands before the name of a feature's second column.
+pub const TRAIN: &str = "_train_";
 /// Rows that become features at a time.
 const ROWS: usize = 8192;
 
@@ -54,6 +57,8 @@ pub struct Bound {
     engine: Arc<Engine>,
     state_hash: String,
     features: Features,
+    /// For each feature, whether it goes back to labels.
+    of_labels: Vec<bool>,
     name: String,
     slices: Vec<Slice>,
     /// The URL of the folder of its Parquet files.
@@ -159,6 +164,7 @@ pub async fn bind(shop: &Workshop, job: &Job, wanted: Wanted<'_>) -> Result<Boun
         engine,
         state_hash: state.hash,
         features,
+        of_labels: state.columns.iter().map(|column| column.out_of_fold).collect(),
         name: wanted.name.to_owned(),
         slices,
         folder: folder(job, wanted.curated, wanted.name),
@@ -193,7 +199,12 @@ pub async fn bucket(job: &Job, bound: &Bound, bucket: u32) -> Result<Counts, Bat
             let part = batch.gather(part);
             let features = bound.features.apply_in(mode, &part.columns, &part.identities());
             table.csv(&part, &features, &mut count, &mut csv);
-            let rows = table.rows(&part, features, slice);
+            let (served, trained) = match mode {
+                Mode::Serve => (features, None),
+                Mode::Train if !bound.of_labels.contains(&true) => (features, None),
+                Mode::Train => (bound.features.apply(&part.columns, part.len()), Some(features)),
+            };
+            let rows = table.rows(&part, served, trained, slice);
             parquet.write(rows).map_err(|why| damaged(url.clone(), why))?;
         }
         if !csv.is_empty() {
@@ -246,11 +257,20 @@ impl<'b> Table<'b> {
             bound.features.names().iter().map(|name| !own.contains(name)).collect();
         let kept = features.zip(&keep).filter(|(_, keep)| **keep);
         columns.extend(kept.map(|((name, kind), _)| (name.clone(), *kind)));
+        let kinds = bound.features.names().iter().zip(bound.features.kinds());
+        let of_labels = kinds.zip(&bound.of_labels).filter(|(_, of_labels)| **of_labels);
+        columns.extend(of_labels.map(|((name, kind), _)| (format!("{TRAIN}{name}"), *kind)));
         columns.extend([text(RECIPE_HASH), text(STATE_HASH)]);
         Table { bound, slots, label: schema.role(Role::Label), keep, columns }
     }
 
-    fn rows(&self, batch: &Batch, features: Vec<Column>, slice: Slice) -> Vec<Column> {
+    fn rows(
+        &self,
+        batch: &Batch,
+        served: Vec<Column>,
+        trained: Option<Vec<Column>>,
+        slice: Slice,
+    ) -> Vec<Column> {
         let all = |text: &str| {
             let mut column = Column::new(Type::String);
             (0..batch.len()).for_each(|_| column.push(Value::String(text)));
@@ -259,9 +279,15 @@ impl<'b> Table<'b> {
         let mut columns: Vec<Column> =
             self.slots.iter().map(|&slot| batch.columns[slot].clone()).collect();
         columns.push(all(slice.word()));
-        columns.extend(
-            features.into_iter().zip(&self.keep).filter(|(_, keep)| **keep).map(|(c, _)| c),
-        );
+        let nulls = || {
+            let kinds = self.bound.features.kinds().iter();
+            kinds.map(|kind| Column::nulls(*kind, batch.len())).collect()
+        };
+        let trained = trained.unwrap_or_else(nulls);
+        for (some, which) in [(served, &self.keep), (trained, &self.bound.of_labels)] {
+            let some = some.into_iter().zip(which).filter(|(_, is_stored)| **is_stored);
+            columns.extend(some.map(|(column, _)| column));
+        }
         columns.extend([all(self.bound.engine.hash()), all(&self.bound.state_hash)]);
         columns
     }

@@ -132,8 +132,15 @@ impl Run {
                     printer.row(&columns, row, &mut line);
                     let mut row = flat(line.trim_ascii_end());
                     let id = row.remove("transaction_id").unwrap();
-                    if row.remove("_slice").as_deref() == Some("train") {
+                    let is_trained = row.remove("_slice").as_deref() == Some("train");
+                    if is_trained {
                         trained.insert(id.clone());
+                    }
+                    for name in names.iter().filter_map(|name| name.strip_prefix("_train_")) {
+                        let value = row.remove(&format!("_train_{name}"));
+                        if let Some(value) = value.filter(|_| is_trained) {
+                            row.insert(name.to_owned(), value);
+                        }
                     }
                     for other in
                         ["customer_id", "event_time", "is_fraud", "_recipe_hash", "_state_hash"]

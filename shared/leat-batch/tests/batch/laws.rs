@@ -5,12 +5,26 @@ use leat::encode::csv;
 use leat::engine::Engine;
 use leat::features::{Features, Fit, FittedState, Mode};
 use leat_batch::{Bucket, Criteria, Slice, Slices, replay};
+use leat_lake::parquet;
 use proptest::prelude::*;
 
 use crate::world::{Event, HOUR, World, events, start};
 
-/// What one process gives of `events`: the state's text, and the lines of both channels.
-async fn one_process(world: &World, slices: Slices) -> (String, Vec<String>, Vec<String>) {
+/// What one process gives of `events`.
+struct OneProcess {
+    /// The state's text.
+    state: String,
+    /// The lines of both channels.
+    train: Vec<String>,
+    evaluate: Vec<String>,
+    /// What the Parquet files have of [`STORED`].
+    stored: Vec<String>,
+}
+
+/// The event, its slice, and the feature that goes back to labels: as it is served, and as a model is trained on it.
+const STORED: [&str; 4] = ["transaction_id", "_slice", "merchant_fraud", "_train_merchant_fraud"];
+
+async fn one_process(world: &World, slices: Slices) -> OneProcess {
     let job = world.job().await.unwrap();
     let engine: &Engine = &job.engine;
     let mut all = engine.decoder().batch();
@@ -50,7 +64,45 @@ async fn one_process(world: &World, slices: Slices) -> (String, Vec<String>, Vec
         lines.sort();
         lines
     };
-    (state.to_json(), lines(&train, Mode::Train), lines(&evaluate, Mode::Serve))
+    let fraud = features.names().iter().position(|name| name == "merchant_fraud").unwrap();
+    let rows = |batch: &Batch, slice: Slice| -> Vec<String> {
+        let of = |mode| {
+            let columns = features.apply_in(mode, &batch.columns, &batch.identities());
+            (0..batch.len()).map(|row| columns[fraud].number(row)).collect::<Vec<_>>()
+        };
+        let (serve, train) = (of(Mode::Serve), of(Mode::Train));
+        let row = |row: usize| {
+            let train = train[row].filter(|_| slice == Slice::Train);
+            let id = engine.id(batch, row).unwrap();
+            format!("{id} {} {:?} {train:?}", slice.word(), serve[row])
+        };
+        (0..batch.len()).map(row).collect()
+    };
+    let mut stored = rows(&train, Slice::Train);
+    stored.extend(rows(&evaluate, Slice::Evaluate));
+    stored.sort();
+    OneProcess {
+        state: state.to_json(),
+        train: lines(&train, Mode::Train),
+        evaluate: lines(&evaluate, Mode::Serve),
+        stored,
+    }
+}
+
+/// What lies in the curated zone.
+async fn stored(world: &World) -> Vec<String> {
+    let mut rows = Vec::new();
+    for bytes in world.objects("memory:lake/curated/").await.into_values() {
+        for columns in parquet::Reader::new(bytes::Bytes::from(bytes), Some(&STORED)).unwrap() {
+            let [id, slice, serve, train] = &columns.unwrap()[..] else { unreachable!() };
+            rows.extend((0..id.len()).map(|row| {
+                let (id, slice) = (id.text(row).unwrap(), slice.text(row).unwrap());
+                format!("{id} {slice} {:?} {:?}", serve.number(row), train.number(row))
+            }));
+        }
+    }
+    rows.sort();
+    rows
 }
 
 fn blocking<T>(work: impl Future<Output = T>) -> T {
@@ -79,11 +131,12 @@ proptest! {
             let state = world.fit(&job).await.unwrap();
             world.curate(&job, &state).await.unwrap();
             let slices = leat_batch::Decision::slices(&job).await.unwrap();
-            let (text, train, evaluate) = one_process(&world, slices).await;
-            assert_eq!(world.lake().read_text(&state).await.unwrap(), text);
-            assert_eq!(world.channel("train").await, train);
-            assert_eq!(world.channel("evaluate").await, evaluate);
-            assert!(train.len() > 10 && !evaluate.is_empty());
+            let one = one_process(&world, slices).await;
+            assert_eq!(world.lake().read_text(&state).await.unwrap(), one.state);
+            assert_eq!(world.channel("train").await, one.train);
+            assert_eq!(world.channel("evaluate").await, one.evaluate);
+            assert_eq!(stored(&world).await, one.stored);
+            assert!(one.train.len() > 10 && !one.evaluate.is_empty());
             assert!(slices.train_until > start() && slices.train_until < start() + 400 * HOUR);
         });
     }
