@@ -528,6 +528,17 @@ def decide(store: Store, setting: Setting, outcome: dict) -> str:
     return json.loads(store.needed(url, "the decision"))["decision"]
 
 
+def why_refused(unit: str, outcome: dict) -> str:
+    """The last line of a run whose unit rules refuse."""
+    failed = [found["rule"] for found in outcome["verdict"]["outcomes"] if found["outcome"] != "Passed"]
+    why = f"DataQuality.Failed: unit {unit} is refused by {len(failed)} rule(s): {'; '.join(failed)}"
+    counts = outcome["counts"]
+    if counts["quarantined"] and not counts["written"]:
+        rules = ", ".join(f"{count} by `{rule}`" for rule, count in outcome["quarantine"]["rules"].items())
+        why += f"; every row was rejected: {rules}"
+    return why
+
+
 def parse(words: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser("cleanse.py", allow_abbrev=False)
     for name, what in [
@@ -565,8 +576,7 @@ def main(words: list[str]) -> None:
     stands = decide(store, setting, outcome)
     print(json.dumps({"unit": setting.unit, "decision": stands, **outcome["counts"]}))
     if stands == "refused":
-        failed = [found["rule"] for found in outcome["verdict"]["outcomes"] if found["outcome"] != "Passed"]
-        raise Failed(f"DataQuality.Failed: unit {setting.unit} is refused by {len(failed)} rule(s): {'; '.join(failed)}")
+        raise Failed(why_refused(setting.unit, outcome))
 
 
 if __name__ == "__main__":

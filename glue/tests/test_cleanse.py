@@ -137,7 +137,7 @@ def test_sentinels_are_named_and_dropped(spark, lake):
 
 def test_a_rule_halts(spark, lake):
     words = lake.manifest("u3", lake.land("landing/a.jsonl", b"{\n{\n"))
-    with pytest.raises(cleanse.Failed, match=r"^DataQuality\.Failed: unit u3 .*RowCount > 0"):
+    with pytest.raises(cleanse.Failed, match=r"^DataQuality\.Failed: unit u3 .*RowCount > 0; every row was rejected: 2 by `decode`$"):
         cleanse.main(words)
     decision = lake.decision("u3")
     assert (decision["decision"], decision["files"], decision["counts"]["quarantined"]) == ("refused", [], 2)

@@ -18,7 +18,7 @@ use leat_jobs::object::object;
 use leat_jobs::table::Table;
 use leat_lake::Folder;
 use leat_lake::manifest::ManifestObject;
-use leat_lake::units::{Decision, decided};
+use leat_lake::units::{Decision, Unit, decided};
 use leat_stream::take_over::Sentinels;
 use serde::{Deserialize, Serialize};
 
@@ -142,17 +142,22 @@ async fn missing<S, K, T: Table, J>(
 ) -> Result<Option<String>, Failure> {
     let units =
         decided(&folder(ports, ports.dataset()?.cleansed())?).await.map_err(BatchError::from)?;
-    let of = |decision: Decision| {
-        let units = units.iter().filter(move |unit| unit.decision == decision);
-        units.flat_map(|unit| unit.sentinels.iter().map(move |name| (name.clone(), &unit.unit)))
+    // Nothing of a refused unit is missing whose every row was rejected: the stream has applied none of it.
+    let is_read = |unit: &&Unit| {
+        unit.decision == Decision::Published
+            || unit.decision == Decision::Refused && unit.counts.get("written") == Some(&0)
     };
-    let published: HashSet<String> = of(Decision::Published).map(|(name, _)| name).collect();
+    let published: HashSet<String> =
+        units.iter().filter(is_read).flat_map(|unit| unit.sentinels.iter().cloned()).collect();
     let wanted = sentinels.shards.keys().map(|shard| format!("{}/{shard}", sentinels.id));
     let missing: Vec<String> = wanted.filter(|name| !published.contains(name)).collect();
     if missing.is_empty() {
         return Ok(None);
     }
-    if let Some((name, unit)) = of(Decision::Refused).find(|(name, _)| missing.contains(name)) {
+    let refused = units.iter().filter(|unit| unit.decision == Decision::Refused);
+    let mut of_refused =
+        refused.flat_map(|unit| unit.sentinels.iter().map(move |name| (name, &unit.unit)));
+    if let Some((name, unit)) = of_refused.find(|(name, _)| missing.contains(name)) {
         return Err(Failure::DataQuality(format!(
             "a rule refused unit {unit}, in which the sentinel {name} lies: what the stream has applied of it is no data \
              of the new windows; mend the rule or the data, publish, and promote again"

@@ -399,6 +399,21 @@ async fn a_sentinel_in_a_refused_unit() {
 }
 
 #[tokio::test]
+async fn a_sentinel_among_nothing_but_rejected_rows() {
+    let world = World::new();
+    let ports = world.ports().await;
+    step(&ports, json!({"step": "mark", "run_folder": FOLDER}), 1_000).await.unwrap();
+    // Its rule wants rows, and every line was damaged: nothing of it was applied, and nothing is missing.
+    let unit = Unit {
+        sentinels: vec!["h-1/s-0".into(), "h-1/s-1".into()],
+        counts: [("written".into(), 0), ("quarantined".into(), 2)].into(),
+        ..Unit::without_data("u-1", Decision::Refused)
+    };
+    unit.publish(&cleansed_folder(&ports)).await.unwrap();
+    assert!(why(&ports, 2).await.contains("Firehose's buffers"));
+}
+
+#[tokio::test]
 async fn what_is_no_step() {
     let world = World::new();
     let ports = world.ports().await;
