@@ -488,7 +488,7 @@ def run(spark, made: leat.Engine, setting: Setting, items: list[dict]) -> dict:
     metrics = [part for row in by_kind["parquet"] for part in json.loads(row.metrics)]
     # Where sentinels came alone, as in a quiet hour, there is no data to judge.
     only_sentinels = counts["sentinel"] > 0 and counts["object"] == counts["sentinel"]
-    verdict = {"passed": True, "outcomes": []} if only_sentinels else json.loads(made.verdict(metrics))
+    verdict = {"passed": True, "outcomes": []} if only_sentinels else json.loads(made.verdict(metrics, dict(rules)))
     return {
         "files": sorted(
             ({"path": row.path, "rows": row.rows, "bytes": row.bytes} for row in by_kind["parquet"]),

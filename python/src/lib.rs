@@ -1,6 +1,7 @@
 //! The wheel `leat`: the engine for Python, Arrow in and Arrow out. It is the same code as in every function and in the
 //! command line; Spark runs it on Glue by `mapInArrow`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -15,12 +16,13 @@ use leat::diagnostic::Diagnostic;
 use leat::encode::quarantine;
 use leat::engine::{self, Source};
 use leat::protect::Keys;
-use leat::quality::{Evaluation, Method, Metrics, Outcome, Ruleset};
+use leat::quality::{Evaluation, Method, Metrics, Outcome, RowRules, Ruleset};
 use leat::record::{Coordinates, Position, Reason, Reject, bucket_of};
 use leat::sentinel::{self, Sentinel};
 use leat::timestamp;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use serde_json::json;
 
 /// The columns that `cleanse` adds to those of the cleansed zone.
 const ADDED: [(&str, Type); 5] = [
@@ -123,18 +125,30 @@ impl Engine {
     }
 
     /// Merges what `measure` counted, in parts, and judges: JSON of `passed`, false if a rule halts, and of all `outcomes`.
-    fn verdict(&self, parts: Vec<String>) -> PyResult<String> {
-        let Some(rules) = &self.set_rules else {
-            return Ok(r#"{"passed":true,"outcomes":[]}"#.into());
-        };
-        let mut metrics = rules.start();
-        for part in parts.iter().filter(|part| !part.is_empty()) {
-            let part: Metrics = serde_json::from_str(part).map_err(refused)?;
-            metrics.merge(&part).map_err(refused)?;
+    /// `rejected` is how many rows each row rule rejected: one that is labelled to halt does, and is an outcome, too.
+    #[pyo3(signature = (parts, rejected = BTreeMap::new()))]
+    fn verdict(&self, parts: Vec<String>, rejected: BTreeMap<String, u64>) -> PyResult<String> {
+        let (mut passed, mut all) = (true, Vec::new());
+        if let Some(rules) = &self.set_rules {
+            let mut metrics = rules.start();
+            for part in parts.iter().filter(|part| !part.is_empty()) {
+                let part: Metrics = serde_json::from_str(part).map_err(refused)?;
+                metrics.merge(&part).map_err(refused)?;
+            }
+            let outcomes = rules.finish(&metrics).map_err(refused)?;
+            passed = !outcomes.iter().any(Outcome::halts);
+            all.extend(outcomes.iter().map(|outcome| json!(outcome)));
         }
-        let outcomes = rules.finish(&metrics).map_err(refused)?;
-        let passed = !outcomes.iter().any(Outcome::halts);
-        Ok(serde_json::json!({"passed": passed, "outcomes": outcomes}).to_string())
+        for rule in self.engine.rules().into_iter().flat_map(RowRules::halting) {
+            if let Some(count @ 1..) = rejected.get(rule) {
+                let reason = format!("it rejects {count} rows");
+                all.push(
+                    json!({"rule": rule, "outcome": "Failed", "reason": reason, "metrics": {}}),
+                );
+                passed = false;
+            }
+        }
+        Ok(json!({"passed": passed, "outcomes": all}).to_string())
     }
 
     fn __repr__(&self) -> String {

@@ -136,6 +136,18 @@ def test_data_set_rules_are_judged_in_parts(engine):
     assert json.loads(warned.verdict([]))["passed"]
 
 
+def test_a_row_rule_that_halts_halts_and_one_that_warns_rejects_nothing():
+    rule = 'ColumnValues "amount" > 1000000 labels = ["action" = "{}"]'
+    for action, rejects, passed in [("quarantine", 1, True), ("halt", 1, False), ("warn", 0, True)]:
+        engine = leat.Engine(RECIPE, rules=f"Rules = [ {rule.format(action)} ]", secret=SECRET)
+        (row,) = engine.cleanse(lines(line()), 16).to_pylist()
+        assert (row["_rule"] == rule.format(action)) == (rejects == 1)
+        verdict = json.loads(engine.verdict([], {rule.format(action): rejects}))
+        assert (verdict["passed"], len(verdict["outcomes"])) == (passed, int(not passed))
+        if action == "warn":
+            assert json.loads(row["_verdict"])["warned"] == [rule.format(action)]
+
+
 def test_errors_say_where_and_all_at_once():
     with pytest.raises(ValueError) as raised:
         leat.Engine(RECIPE.replace("standard_scale", "standart_scale").replace("type: double", "type: dubble"), recipe_file="r.yaml", rules=RULES, secret=SECRET)

@@ -80,6 +80,7 @@ pub async fn handle(config: &Config, shop: &Workshop, event: &str) -> Result<Val
                 ("rows", found.rows),
                 ("already_applied", found.repeats),
                 ("rejected", found.rejects.count()),
+                ("warned", found.warned.values().sum()),
             ];
             metrics(FUNCTION, job.run.recipe(), &counts);
             Ok(json!({"bucket": bucket}))
@@ -146,7 +147,7 @@ async fn snapshot(
 fn told(decision: &Decision, url: &str, answer: Answer) -> Result<Value, Failure> {
     if !decision.passed && answer == Answer::Error {
         return Err(Failure::DataQuality(format!(
-            "{} of the rules about the data set halt run {}: {}; see {}",
+            "{} rules halt run {}: {}; see {}",
             decision.failed.len(),
             decision.run,
             decision.failed.join("; "),

@@ -1,6 +1,6 @@
 //! Piece by piece into one batch: what an engine admits of the data, within what a machine holds.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use leat::decode::Batch;
 use leat::engine::{self, Engine};
@@ -28,6 +28,8 @@ pub struct Admitted {
     pub rejects: Rejects,
     /// The entities of rows that a rule refused; some have good rows, too.
     pub refused: BTreeSet<String>,
+    /// By rule that only warns, how many of the good rows fail it.
+    pub warned: BTreeMap<String, u64>,
 }
 
 /// Why no more can be admitted.
@@ -51,7 +53,8 @@ impl<'e> Admission<'e> {
 
     /// Checks, protects and derives the rows of `piece`, and keeps the good ones.
     pub fn add(&mut self, piece: Piece) -> Result<(), TooMuch> {
-        let Admitted { batch: all, rejects: left_out, refused: entities } = &mut self.so_far;
+        let Admitted { batch: all, rejects: left_out, refused: entities, warned } =
+            &mut self.so_far;
         left_out.add(&piece.rejects);
         let engine::Admitted { mut batch, rejects, refused } = self.engine.admit(piece.batch)?;
         left_out.add(&rejects);
@@ -60,8 +63,10 @@ impl<'e> Admission<'e> {
             self.bytes += if entities.insert(entity) { bytes } else { 0 };
         }
         for row in &mut batch.rows {
-            // Of no use from here on, and as large as the rest.
-            row.verdict = None;
+            // But for what is counted of no use from here on, and as large as the rest.
+            for rule in row.verdict.take().map_or_else(Vec::new, |verdict| verdict.warned) {
+                *warned.entry(rule).or_default() += 1;
+            }
             row.unknown = None;
             row.protected.clear();
         }

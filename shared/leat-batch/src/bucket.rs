@@ -1,6 +1,6 @@
 //! The rows of one entity bucket of a snapshot: all events of the entities that are in it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use leat::decode::Batch;
@@ -27,6 +27,8 @@ pub struct Bucket {
     pub rejects: Rejects,
     /// The entities of rows that the recipe does not admit; some may have no other rows.
     pub refused: BTreeSet<String>,
+    /// By rule that only warns, how many rows fail it.
+    pub warned: BTreeMap<String, u64>,
     /// How many rows the files have.
     pub read: u64,
 }
@@ -64,9 +66,9 @@ impl Bucket {
                 return Err(damaged(url, why));
             }
         }
-        let Admitted { batch, rejects, refused } = admission.finish();
+        let Admitted { batch, rejects, refused, warned } = admission.finish();
         let (batch, order) = in_order(engine, &batch);
-        Ok(Bucket { batch, order, rejects, refused, read })
+        Ok(Bucket { batch, order, rejects, refused, warned, read })
     }
 
     /// The rows with their windows, without repeats.

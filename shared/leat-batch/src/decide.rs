@@ -3,7 +3,7 @@
 //! The decision is written once. What the rules said is kept apart from the run, as the audit trail:
 //! `<artifacts>/quality/<data set>/<run>.json`.
 
-use leat::quality::{Outcome, Status};
+use leat::quality::{Outcome, RowRules, Status};
 use leat::timestamp;
 use leat_lake::Put;
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::measure::evaluation;
 use crate::run::to_json;
-use crate::{BatchError, Job, Measures, Slices, Snapshot, time};
+use crate::{BatchError, Job, Measures, Rejected, Slices, Snapshot, time};
 
 /// Its key in the run's folder.
 const KEY: &str = "decision.json";
@@ -60,7 +60,12 @@ pub async fn decide(job: &Job, criteria: Criteria) -> Result<Decision, BatchErro
         }
         _ => Vec::new(),
     };
-    let failed: Vec<String> = outcomes.iter().filter(|o| o.halts()).map(told).collect();
+    let mut failed: Vec<String> = outcomes.iter().filter(|o| o.halts()).map(told).collect();
+    let halting = job.engine.rules().into_iter().flat_map(RowRules::halting);
+    failed.extend(halting.filter_map(|rule| {
+        let Rejected { count, first, .. } = measures.rejects.of(rule)?;
+        Some(format!("{rule}: it rejects {count} rows, the first at {first}"))
+    }));
     let dataset = &job.snapshot.dataset;
     let quality = format!("{}quality/{dataset}/{}.json", job.run.artifacts(), job.run.name());
     let decision = Decision {
@@ -131,6 +136,15 @@ fn told(outcome: &Outcome) -> String {
 fn slices(job: &Job, measures: &Measures, criteria: Criteria) -> Result<Slices, BatchError> {
     let refuse = |why: String| Err(BatchError::Input(why));
     let as_of = timestamp::to_text(job.snapshot.as_of);
+    if measures.rows == 0 && measures.rejects.count() > 0 {
+        let by = |(rule, r): (&str, &Rejected)| format!("{} by `{rule}` ({})", r.count, r.message);
+        return refuse(format!(
+            "every row of run {} was rejected: {}; the first at {}",
+            job.run.name(),
+            measures.rejects.iter().map(by).collect::<Vec<_>>().join(", "),
+            measures.rejects.iter().next().map_or("", |(_, rejected)| &rejected.first)
+        ));
+    }
     let (Some(first), Some(last)) = (measures.first, measures.last) else {
         return refuse(format!(
             "no row of run {} has an event time before its logical time {as_of}: {} rows were read, {} not admitted, \
@@ -170,20 +184,23 @@ fn slices(job: &Job, measures: &Measures, criteria: Criteria) -> Result<Slices, 
 fn result(job: &Job, measures: &Measures, outcomes: &[Outcome], decision: &Decision) -> Value {
     let engine = &job.engine;
     let rules = engine.rules();
-    let row_rules: Vec<Value> = rules
-        .map_or(&[][..], |rules| rules.texts())
-        .iter()
-        .map(|rule| {
+    let of_rows = rules.map(|rules| rules.texts().iter().zip(rules.actions()));
+    let row_rules: Vec<Value> = of_rows
+        .into_iter()
+        .flatten()
+        .map(|(rule, action)| {
             let rejected = measures.rejects.of(rule);
+            let warned = measures.warned.get(rule).copied().unwrap_or_default();
             json!({
                 "rule": rule,
-                "action": "quarantine",
-                "failed_rows": rejected.map_or(0, |r| r.count),
+                "action": action,
+                "failed_rows": rejected.map_or(warned, |r| r.count),
                 "first": rejected.map(|r| &r.first),
             })
         })
         .collect();
-    let passed = outcomes.iter().all(|outcome| outcome.outcome == Status::Passed);
+    let passed =
+        decision.passed && outcomes.iter().all(|outcome| outcome.outcome == Status::Passed);
     let outcomes: Vec<Value> = outcomes
         .iter()
         .map(|outcome| {

@@ -1,5 +1,7 @@
 //! What a bucket's rows say to the rules about the data set: mergeable counts, and when its events were.
 
+use std::collections::BTreeMap;
+
 use leat::column::Type;
 use leat::engine::Engine;
 use leat::quality::{Evaluation, Method, Metrics};
@@ -24,6 +26,9 @@ pub struct Measures {
     pub ahead: u64,
     /// The rows that the recipe does not admit.
     pub rejects: Rejects,
+    /// By rule that only warns, how many of the rows that it admits, repeats among them, fail it.
+    #[serde(default)]
+    pub warned: BTreeMap<String, u64>,
     /// The least event time before the run's logical time, in microseconds.
     pub first: Option<i64>,
     /// The greatest.
@@ -42,7 +47,7 @@ pub async fn measure(job: &Job, bucket: u32) -> Result<Measures, BatchError> {
     let engine = &*job.engine;
     let evaluation = evaluation(engine, job.snapshot.as_of)?;
     let rows = Bucket::read(&job.lake, &job.snapshot, bucket, engine).await?;
-    let (read, rejects) = (rows.read, rows.rejects.clone());
+    let (read, rejects, warned) = (rows.read, rows.rejects.clone(), rows.warned.clone());
     let replayed = rows.replay(engine);
     let batch = &replayed.batch;
     let metrics = evaluation.map(|evaluation| {
@@ -60,6 +65,7 @@ pub async fn measure(job: &Job, bucket: u32) -> Result<Measures, BatchError> {
         repeats: replayed.repeats,
         ahead: (batch.len() - times.len()) as u64,
         rejects,
+        warned,
         first: times.iter().min().copied(),
         last: times.iter().max().copied(),
         metrics,
@@ -111,6 +117,10 @@ impl Measures {
         self.repeats = sum(self.repeats, other.repeats);
         self.ahead = sum(self.ahead, other.ahead);
         self.rejects.merge(other.rejects);
+        for (rule, count) in other.warned {
+            let known = self.warned.entry(rule).or_default();
+            *known = sum(*known, count);
+        }
         self.first = [self.first, other.first].into_iter().flatten().min();
         self.last = [self.last, other.last].into_iter().flatten().max();
         match (&mut self.metrics, &other.metrics) {

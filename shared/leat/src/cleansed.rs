@@ -151,8 +151,11 @@ mod tests {
                 arrival: (n > 0).then_some(-1),
             },
             identity: identity_of_id(if n == 0 { "t-1" } else { "t-2" }),
-            verdict: (n > 0)
-                .then(|| Verdict { rules: "ab".into(), failed: vec!["x \"y\"".into()] }),
+            verdict: (n > 0).then(|| Verdict {
+                rules: "ab".into(),
+                failed: vec!["x \"y\"".into()],
+                warned: vec!["z".into()],
+            }),
             protected: (0..n)
                 .map(|_| ("card".into(), Protected { method: "tokenize".into(), key: Some(1) }))
                 .collect(),

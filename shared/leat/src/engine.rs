@@ -16,7 +16,7 @@ use crate::diagnostic::Diagnostic;
 use crate::features;
 use crate::number;
 use crate::protect::{self, Keys, MissingKeys};
-use crate::quality::{self, RowRules, Ruleset};
+use crate::quality::{self, RowAction, RowRules, Ruleset};
 use crate::recipe::plan::{Plan, plan};
 use crate::recipe::{Recipe, Role};
 use crate::record::{Coordinates, Reason, Reject, Row, Verdict};
@@ -112,7 +112,7 @@ impl Engine {
             errors.extend(more);
             None
         });
-        let quarantining = rules.as_ref().map(|rules| rules.texts().join("\n"));
+        let quarantining = rules.as_ref().map(quarantining);
         let plan = match plan(&recipe, quarantining.as_deref()) {
             Ok(plan) => plan,
             Err(more) => {
@@ -200,24 +200,34 @@ impl Engine {
         };
         let times = self.recipe.schema.role(Role::EventTime).map(|slot| &batch.columns[slot]);
         for (at, (row, failed)) in batch.rows.iter_mut().zip(failed).enumerate() {
-            let mut failed: Vec<String> = match row.verdict.take() {
+            let mut verdict = match row.verdict.take() {
                 Some(mut stands) if stands.rules == hash => {
                     stands.failed.retain(|rule| rule != AHEAD);
-                    stands.failed
+                    stands
                 }
-                _ => {
-                    let texts = self.rules.as_ref().map_or(&[][..], RowRules::texts);
-                    failed.iter().map(|&rule| texts[rule].clone()).collect()
-                }
+                _ => self.verdict(failed),
             };
             let time = times.and_then(|column| column.timestamp(at));
             let (arrival, bound) = (row.coordinates.arrival, self.recipe.schema.max_ahead);
             if time.is_some_and(|time| decode::ahead(time, arrival, bound).is_some()) {
-                failed.push(AHEAD.to_owned());
+                verdict.failed.push(AHEAD.to_owned());
             }
-            row.verdict = Some(Verdict { rules: hash.to_owned(), failed });
+            row.verdict = Some(verdict);
         }
         protect::protect(batch, &self.recipe, self.keys.as_ref())
+    }
+
+    /// What is said of a row that fails these rules, by index.
+    fn verdict(&self, mut failed: Vec<usize>) -> Verdict {
+        let Some(rules) = &self.rules else { return Verdict::default() };
+        let (actions, text) = (rules.actions(), |&rule: &usize| rules.texts()[rule].clone());
+        failed.sort_by_key(|&rule| actions[rule]);
+        let warned = failed.partition_point(|&rule| actions[rule] < RowAction::Warn);
+        Verdict {
+            rules: rules.hash().to_owned(),
+            failed: failed[..warned].iter().map(text).collect(),
+            warned: failed[warned..].iter().map(text).collect(),
+        }
     }
 
     /// Decodes, checks, protects and derives `records`: ready for windows. What a rule refuses is a reject with the
@@ -301,7 +311,14 @@ impl Engine {
     }
 }
 
-/// True if a rule said no.
+/// The texts of the rules that keep a row out of the windows.
+fn quarantining(rules: &RowRules) -> String {
+    let all = rules.texts().iter().zip(rules.actions());
+    let texts = all.filter(|(_, action)| **action != RowAction::Warn).map(|(text, _)| &**text);
+    texts.collect::<Vec<_>>().join("\n")
+}
+
+/// True if a rule that does not only warn said no.
 pub fn fails(row: &Row) -> bool {
     row.verdict.as_ref().is_some_and(|verdict| !verdict.failed.is_empty())
 }
@@ -416,6 +433,38 @@ mod tests {
         let again = RawRecord { coordinates: elsewhere, data: &landed, landed: true };
         let again = engine.check(&[again]).unwrap();
         assert_eq!(again.batch, checked.batch, "protected once, judged once, with its coordinates");
+    }
+
+    #[test]
+    fn a_rule_that_warns_rejects_no_row() {
+        let text = "{leat: 1, name: r, schema: {fields: [
+            {name: who, type: string, role: entity}, {name: at, type: timestamp, role: event_time},
+            {name: x, type: double}]}}";
+        let engine = |rules: &str| {
+            let recipe = read(Source { file: "recipe.yaml", text }).unwrap();
+            Engine::new(recipe, Some(Source { file: "quality.dqdl", text: rules }), None).unwrap()
+        };
+        let line = br#"{"who":"c-1","at":"2026-01-01T00:00:00Z","x":9}"#;
+        let raw = RawRecord { coordinates: coordinates(1), data: line, landed: false };
+        let rule = |most: u32, action: &str| {
+            format!("ColumnValues \"x\" < {most} labels = [\"action\" = \"{action}\"]")
+        };
+        let warns = engine(&format!("Rules = [ {} ]", rule(5, "warn")));
+        let Intake { batch, rejects, .. } = warns.intake(std::slice::from_ref(&raw)).unwrap();
+        assert_eq!((batch.len(), rejects.len()), (1, 0));
+        let verdict = batch.rows[0].verdict.as_ref().unwrap();
+        assert_eq!((verdict.failed.len(), &*verdict.warned), (0, &[rule(5, "warn")][..]));
+        // Nor does it change what state is; a rule that rejects does.
+        let plan = |engine: &Engine| engine.plan().state_plan.clone();
+        assert_eq!(plan(&warns), plan(&engine("Rules = [ RowCount > 0 ]")));
+        assert_ne!(plan(&warns), plan(&engine(&format!("Rules = [ {} ]", rule(5, "halt")))));
+
+        let rules = [rule(8, "warn"), rule(7, "quarantine"), rule(6, "halt"), rule(99, "halt")];
+        let all = engine(&format!("Rules = [ {} ]", rules.join(", ")));
+        let rejects = all.intake(std::slice::from_ref(&raw)).unwrap().rejects;
+        // The rule that halts is the reason.
+        assert_eq!(rejects[0].reason.rule, rule(6, "halt"));
+        assert!(rejects[0].reason.message.contains("2 rules"), "{}", rejects[0].reason.message);
     }
 
     #[test]

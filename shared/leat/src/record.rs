@@ -101,8 +101,11 @@ pub struct Protected {
 pub struct Verdict {
     /// The hash of the ruleset that judged.
     pub rules: String,
-    /// The rules that the row failed, as text; empty for a good row.
+    /// The rules that the row failed, as text; empty for a good row. Those that halt a run stand first.
     pub failed: Vec<String>,
+    /// The rules that it failed and that only warn.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warned: Vec<String>,
 }
 
 /// What a batch knows of a row beside its columns.

@@ -172,6 +172,54 @@ async fn steps_have_an_order() {
     refused(leat_batch::decide(&job, early).await, &["2025-12-31", "nothing to learn of"]);
 }
 
+/// A lake whose rows were published before `rule` came.
+async fn ruled(rule: &str) -> World {
+    let world = World::new().await;
+    world.publish("a", 4, 1, &events(100, 9)).await; // of customers aged 20 to 28
+    let rules = RULES.replace("RowCount > 0", &format!("RowCount > 0,\n    {rule}"));
+    world.lake().write("memory:lake/recipes/quality.dqdl", rules).await.unwrap();
+    world
+}
+
+#[tokio::test]
+async fn the_action_of_a_row_rule() {
+    for (action, passed) in [("quarantine", true), ("warn", true), ("halt", false)] {
+        let rule =
+            format!("ColumnValues \"customer_age\" < 25 labels = [\"action\" = \"{action}\"]");
+        let world = ruled(&rule).await;
+        let job = world.begin(false, Criteria::default()).await.unwrap();
+        let decision = Decision::read(&job).await.unwrap();
+        assert_eq!(decision.passed, passed, "{action}: {:?}", decision.failed);
+        let said: serde_json::Value =
+            serde_json::from_slice(&world.lake().read(&decision.quality).await.unwrap()).unwrap();
+        let of_rule = said["row_rules"].as_array().unwrap().last().unwrap();
+        let (failed, rejected) = (&of_rule["failed_rows"], &said["counts"]["rejected"]);
+        assert_eq!((&of_rule["rule"], &of_rule["action"]), (&rule.into(), &action.into()));
+        assert!(failed.as_u64().unwrap() > 10);
+        // Every row counts once, and one that fails a rule that warns is as good as others.
+        match action {
+            "warn" => assert_eq!((rejected, &said["counts"]["rows"]), (&0.into(), &100.into())),
+            _ => assert_eq!(rejected, failed),
+        }
+        if !passed {
+            let why = &decision.failed[0];
+            assert!(why.contains(&format!("rejects {failed} rows, the first at events")), "{why}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_row_is_rejected() {
+    let world = ruled("ColumnValues \"customer_age\" < 20").await;
+    refused(
+        world.begin(false, Criteria::default()).await,
+        &[
+            "every row of run r-1 was rejected: 106 by `ColumnValues \"customer_age\" < 20`",
+            "events",
+        ],
+    );
+}
+
 #[tokio::test]
 async fn a_rule_that_halts() {
     let rules = RULES.replace("RowCount > 0", "RowCount > 500");

@@ -69,7 +69,8 @@ mod tests {
 
     #[test]
     fn the_form_of_a_line() {
-        let verdict = Verdict { rules: "ab".into(), failed: vec!["IsComplete \"n\"".into()] };
+        let failed = vec!["IsComplete \"n\"".into()];
+        let verdict = Verdict { rules: "ab".into(), failed, ..Verdict::default() };
         let (_, text) = land(EVENT, Some(verdict));
         let token = keys().token("card", "4111111111111111");
         let (before, mac) = text.split_at(text.len() - 35);
@@ -192,7 +193,11 @@ mod tests {
             event in events(),
             failed in proptest::option::of(proptest::collection::vec(any::<String>(), 0..3)),
         ) {
-            let verdict = failed.map(|failed| Verdict { rules: "r".into(), failed });
+            let verdict = failed.map(|failed| Verdict {
+                rules: "r".into(),
+                warned: failed.clone(),
+                failed,
+            });
             let (batch, text) = land(&event, verdict);
             let (mut again, rejects) = landed(&decoder(), text.as_bytes());
             prop_assert!(rejects.is_empty(), "{:?}", rejects[0].reason);

@@ -25,6 +25,6 @@ pub mod types;
 pub use metrics::{Evaluation, Method, Metrics, OtherMetrics, Outcome, Status};
 pub use parse::parse;
 pub use row_rule::is_row_rule;
-pub use rows::RowRules;
+pub use rows::{RowAction, RowRules};
 pub use tree::Ruleset;
 pub use types::{RULE_TYPES, RuleType};

@@ -3,6 +3,8 @@
 //! `IsComplete`, `ColumnValues`, and composites of them are row rules; a rule with a threshold is not, as it speaks
 //! of a share. A row passes a composite if AND or OR of its parts' outcomes for this row does (DQDL's method ROW).
 //! `now()` is the record's arrival; a record without one fails the rule.
+//!
+//! What follows from a row that fails is said by the rule's label `action`: see [`RowAction`].
 
 use super::evaluated::evaluated;
 use super::row_rule::{RowRule, diagnostic, is_row_rule};
@@ -10,12 +12,26 @@ use super::tree::Ruleset;
 use crate::column::{Column, Type};
 use crate::diagnostic::Diagnostic;
 use crate::record::Row;
+use serde::Serialize;
+
+/// What follows from a row that fails a rule, as the rule's label `action` says, or that of `DefaultLabels`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RowAction {
+    /// `halt`: the row is rejected, and a run over a data set with such a row goes no further.
+    Halt,
+    /// The row is rejected, and put into quarantine: what a row rule does that says nothing else.
+    Quarantine,
+    /// `warn`: the row goes on, and its verdict says so.
+    Warn,
+}
 
 /// The row rules of a ruleset, ready for rows.
 #[derive(Debug)]
 pub struct RowRules {
     rules: Vec<RowRule>,
     texts: Vec<String>,
+    actions: Vec<RowAction>,
     dataset_rules: Vec<String>,
     hash: String,
 }
@@ -31,6 +47,7 @@ impl RowRules {
         let mut rules = RowRules {
             rules: Vec::new(),
             texts: Vec::new(),
+            actions: Vec::new(),
             dataset_rules: Vec::new(),
             hash: ruleset.hash(),
         };
@@ -42,6 +59,11 @@ impl RowRules {
             } else if let Some(compiled) = RowRule::new(ruleset, rule, columns, &mut refusals) {
                 rules.rules.push(compiled);
                 rules.texts.push(text);
+                rules.actions.push(match ruleset.labels(rule).get("action").map(String::as_str) {
+                    Some("halt") => RowAction::Halt,
+                    Some("warn") => RowAction::Warn,
+                    _ => RowAction::Quarantine,
+                });
             }
         }
         if refusals.is_empty() {
@@ -73,6 +95,17 @@ impl RowRules {
     /// The row rules as canonical DQDL, by index, with the values of their variables.
     pub fn texts(&self) -> &[String] {
         &self.texts
+    }
+
+    /// What follows from a row that fails the rule, by index.
+    pub fn actions(&self) -> &[RowAction] {
+        &self.actions
+    }
+
+    /// The texts of the rules that halt a run over a data set in which a row fails them.
+    pub fn halting(&self) -> impl Iterator<Item = &str> {
+        let all = self.texts.iter().zip(&self.actions);
+        all.filter(|(_, action)| **action == RowAction::Halt).map(|(text, _)| &**text)
     }
 
     /// The ruleset's rules about the data set, as canonical DQDL: these are not judged here.
@@ -128,6 +161,22 @@ mod tests {
         );
         assert_eq!(rules.dataset_rules().len(), 4);
         assert_eq!(rules.hash().len(), 64);
+    }
+
+    #[test]
+    fn a_rule_has_an_action() {
+        use RowAction::{Halt, Quarantine, Warn};
+        let actions = |defaults: &str, rules: &str| {
+            let text = format!("{defaults} Rules = [ {rules} ]");
+            let ruleset = crate::quality::parse("q", &text).unwrap();
+            RowRules::compile(&ruleset, &columns()).unwrap().actions().to_vec()
+        };
+        let labelled = |action| format!("IsComplete \"a\" labels = [\"action\" = \"{action}\"]");
+        let rules = [labelled("warn"), labelled("halt"), "IsComplete \"b\"".into()].join(", ");
+        assert_eq!(actions("", &rules), [Warn, Halt, Quarantine]);
+        let defaults = "DefaultLabels = [\"action\" = \"warn\"]";
+        assert_eq!(actions(defaults, &rules), [Warn, Halt, Warn]);
+        assert_eq!(actions(defaults, &labelled("quarantine")), [Quarantine]);
     }
 
     #[test]
