@@ -356,7 +356,7 @@ pub(super) static OVER: Section = Section {
             kind: Kind::Bool,
             required: false,
             default: "false",
-            help: "True: the span to the microsecond, over at most `max_events`; false: its far end moves in hops.",
+            help: "True: the span to the microsecond, its far end left out, over at most `max_events`; false: its far end moves in hops.",
         },
         Key {
             name: "max_events",
@@ -394,10 +394,13 @@ pub(super) static SESSION: Section = Section {
         },
         Key {
             name: "emit",
-            kind: Kind::List(&Kind::Word(&["id", "count", "duration", "since_previous"]), 4),
+            kind: Kind::List(
+                &Kind::Word(&["id", "count", "duration", "since_previous", "number"]),
+                5,
+            ),
             required: false,
             default: "[\"id\",\"count\",\"duration\",\"since_previous\"]",
-            help: "Which columns it makes: session_id, session_count, …",
+            help: "Which columns it makes: session_id, session_count, …; session_number, if asked, counts the entity's sessions before.",
         },
     ],
 };
@@ -436,7 +439,7 @@ pub(super) static STEP: Section = Section {
             kind: Kind::OneOrMany(&Kind::Text(&COLUMN)),
             required: false,
             default: "",
-            help: "The names it gives, one for each column it reads; without it a column takes its input's place.",
+            help: "The names it gives, one for each column it reads, or one for all it reads together; without it a column takes its input's place.",
         },
     ],
 };

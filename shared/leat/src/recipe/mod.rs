@@ -393,15 +393,19 @@ pub enum SessionField {
     /// `session_since_previous`: double, seconds since the entity's greatest event time before this event; missing
     /// for its first event.
     SincePrevious,
+    /// `session_number`: long, how many sessions the entity had before this one; missing for an event before the open
+    /// session.
+    Number,
 }
 
 impl SessionField {
     /// All, in the order of the manual.
-    pub const ALL: [SessionField; 4] = [
+    pub const ALL: [SessionField; 5] = [
         SessionField::Id,
         SessionField::Count,
         SessionField::Duration,
         SessionField::SincePrevious,
+        SessionField::Number,
     ];
 
     /// The word that a recipe uses.
@@ -416,6 +420,7 @@ impl SessionField {
             SessionField::Count => "session_count",
             SessionField::Duration => "session_duration",
             SessionField::SincePrevious => "session_since_previous",
+            SessionField::Number => "session_number",
         }
     }
 
@@ -423,7 +428,7 @@ impl SessionField {
     pub const fn kind(self) -> Type {
         match self {
             SessionField::Id => Type::String,
-            SessionField::Count => Type::Long,
+            SessionField::Count | SessionField::Number => Type::Long,
             SessionField::Duration | SessionField::SincePrevious => Type::Double,
         }
     }

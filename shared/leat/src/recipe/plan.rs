@@ -12,7 +12,7 @@ use crate::diagnostic::Diagnostic;
 use crate::expression::{self, Program};
 
 /// Goes up when the same recipe comes to mean another state: how derived columns or windows are computed.
-const STATE_VERSION: u32 = 1;
+const STATE_VERSION: u32 = 2;
 
 /// Where a column of a batch comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

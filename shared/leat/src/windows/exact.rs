@@ -1,6 +1,6 @@
 //! Exact sliding windows: the events themselves are kept, at most `max_events` of them.
 //!
-//! A window of size S ends at the event's time t and covers the times from t − S to t, both included. Events fold in
+//! A window of size S ends at the event's time t and covers the times after t − S up to t, t included. Events fold in
 //! the order in which they were applied, whatever their times. An event is kept until no window that ends at the
 //! entity's greatest event time reaches it. Above `max_events` the event of the least time goes (of equal times the
 //! one applied first): the windows that then miss one of their events say so (`truncated`), and the state counts
@@ -44,6 +44,11 @@ pub(super) struct Outcome {
     pub truncated: bool,
 }
 
+/// The first microsecond of a window of `size` that ends at `time`.
+fn first(size: i64, time: i64) -> i64 {
+    time.saturating_sub(size.saturating_sub(1))
+}
+
 impl Ring {
     /// The windows of sizes `over`, whose columns begin at `first`.
     pub fn new(
@@ -81,7 +86,7 @@ impl Ring {
         cells: &mut [Cell],
     ) -> Outcome {
         let event = Event { time, values: self.inputs.read(columns, row) };
-        let oldest = greatest.saturating_sub(self.reach);
+        let oldest = first(self.reach, greatest);
         state.events.retain(|event| event.time >= oldest);
         if self.exclude_current {
             self.write(state, time, None, cells);
@@ -102,13 +107,13 @@ impl Ring {
         if !self.exclude_current {
             self.write(state, time, alone.as_ref(), cells);
         }
-        let reached = |size: i64| state.forgotten >= Some(time.saturating_sub(size));
+        let reached = |size: i64| state.forgotten >= Some(first(size, time));
         Outcome { late, truncated: self.windows.iter().any(|(size, _)| reached(*size)) }
     }
 
     fn write(&self, state: &Events, time: i64, alone: Option<&Event>, cells: &mut [Cell]) {
         for (size, outputs) in &self.windows {
-            let first = time.saturating_sub(*size);
+            let first = first(*size, time);
             let mut sum = Tallies::new(self.inputs.len());
             let within = |event: &&Event| first <= event.time && event.time <= time;
             for event in state.events.iter().filter(within).chain(alone) {

@@ -28,8 +28,8 @@ fn over(
 }
 
 fn session(gap: Span, max_duration: Option<Span>) -> Window {
-    use SessionField::{Count, Duration, Id, SincePrevious};
-    let emit = vec![Id, Count, Duration, SincePrevious];
+    use SessionField::{Count, Duration, Id, Number, SincePrevious};
+    let emit = vec![Id, Count, Duration, SincePrevious, Number];
     Window::Session { gap, max_duration, emit, place: Place::default() }
 }
 
@@ -171,15 +171,21 @@ fn sawtooth_by_definition(
     (late, cells.collect())
 }
 
+/// The first microsecond of an exact window of `size` that ends at `time`, which is never outside of its own window.
+fn first_exact(time: i64, size: i64) -> i64 {
+    let before = i128::from(time) - i128::from(size);
+    i64::try_from(before + 1).unwrap_or(i64::MIN)
+}
+
 /// What exact windows hold after each of `events`, and the times of the events that had to go.
 fn exact_by_definition(events: &[Event], reach: i64, most: usize) -> (Vec<usize>, Vec<i64>) {
     let (mut kept, mut forgotten) = (Vec::new(), Vec::new());
     for n in 1..=events.len() {
-        let (known, oldest) = (&events[..n], greatest(&events[..n]).saturating_sub(reach));
+        let (known, oldest) = (&events[..n], first_exact(greatest(&events[..n]), reach));
         kept = latest(known, oldest, most);
         // An event is missed if it could still be reached and did come in time.
         forgotten.extend((0..n).filter(|i| {
-            let in_time = events[*i].time >= greatest(&events[..=*i]).saturating_sub(reach);
+            let in_time = events[*i].time >= first_exact(greatest(&events[..=*i]), reach);
             in_time && events[*i].time >= oldest && !kept.contains(i)
         }));
     }
@@ -217,6 +223,7 @@ fn session_by_definition(events: &[Event], gap: i64, max: Option<i64>) -> (bool,
         Cell::Long(own.1),
         Cell::Double(seconds(own.0)),
         before.map_or(Cell::Null, |before| Cell::Double(seconds(before))),
+        if late { Cell::Null } else { Cell::Long(sessions.len() as i64 - 1) },
     ];
     (late, cells)
 }
@@ -259,7 +266,7 @@ fn by_definition(recipe: &Recipe, events: &[Event]) -> Applied {
             }
             Window::Over { aggregates, over, exact: Some(most), exclude_current, .. } => {
                 let reach = over.iter().map(|s| s.micros).max().unwrap();
-                let oldest = greatest(events).saturating_sub(reach);
+                let oldest = first_exact(greatest(events), reach);
                 late |= last.time < oldest;
                 let (kept, forgotten) = exact_by_definition(events, reach, *most);
                 let mut seen = if *exclude_current {
@@ -272,7 +279,7 @@ fn by_definition(recipe: &Recipe, events: &[Event]) -> Applied {
                     seen.push(before.len());
                 }
                 for span in over {
-                    let first = last.time.saturating_sub(span.micros);
+                    let first = first_exact(last.time, span.micros);
                     truncated |= forgotten.iter().any(|time| *time >= first);
                     let events: Vec<&Event> = seen
                         .iter()
@@ -472,6 +479,7 @@ fn values_go_into_their_columns() {
     assert_eq!(columns[6], Column::longs([None, Some(1)]));
     assert_eq!(columns[7], Column::doubles([None, Some(0.0)]));
     assert_eq!(columns[8], Column::doubles([None, None]));
+    assert_eq!(columns[9], Column::longs([None, Some(0)]));
 }
 
 #[test]
@@ -493,11 +501,11 @@ fn versions_and_damage_are_named() {
     assert!(EntityState::decode(&bytes).is_ok());
     bytes[0] = 9;
     assert_eq!(EntityState::decode(&bytes).err(), Some(StateError::Version(9)));
-    bytes[0] = 1;
+    bytes[0] = state::VERSION;
     bytes[3] ^= 1;
     assert_eq!(EntityState::decode(&bytes).err(), Some(StateError::Checksum));
     assert_eq!(EntityState::decode(&[]).err(), Some(StateError::Short));
-    assert_eq!(EntityState::decode(&[1, 2, 3]).err(), Some(StateError::Short));
+    assert_eq!(EntityState::decode(&[state::VERSION, 2, 3]).err(), Some(StateError::Short));
 }
 
 /// The example recipe's windows on an entity that is as busy as one in a hundred: 60 events an hour for a day.

@@ -9,6 +9,8 @@
 //! - `session_count`: the events so far, with this one. `session_duration`: seconds from the start to this event.
 //! - `session_since_previous`: seconds from the greatest event time before this event was applied to its own time:
 //!   negative for an event out of order, missing for the first.
+//! - `session_number`: how many sessions the entity had before this one, ever: 0 for its first. Missing for an event
+//!   before the open session, as which of the earlier ones it is near is not kept.
 
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -33,6 +35,8 @@ pub(super) struct Open {
     pub start: i64,
     /// 0: none is open.
     pub count: u64,
+    /// How many sessions came before it.
+    pub number: u64,
 }
 
 impl Sessions {
@@ -51,7 +55,8 @@ impl Sessions {
         cells: &mut [Cell],
     ) -> bool {
         let late = open.count > 0 && time < open.start;
-        let own = Open { start: time, count: 1 };
+        let opened = if open.count > 0 { open.number.saturating_add(1) } else { 0 };
+        let own = Open { start: time, count: 1, number: opened };
         let session = if late {
             own
         } else {
@@ -68,6 +73,10 @@ impl Sessions {
                 SessionField::Duration => Cell::Double(seconds(session.start, time)),
                 SessionField::SincePrevious => {
                     previous.map_or(Cell::Null, |previous| Cell::Double(seconds(previous, time)))
+                }
+                SessionField::Number if late => Cell::Null,
+                SessionField::Number => {
+                    Cell::Long(i64::try_from(session.number).unwrap_or(i64::MAX))
                 }
             };
         }

@@ -1,6 +1,6 @@
 //! All that one entity's past has left behind, and its bytes.
 //!
-//! Version 1, in this order: the version (1 byte); the first 8 bytes of a hash of the recipe's `windows`; the
+//! Version 2, in this order: the version (1 byte); the first 8 bytes of a hash of the recipe's `windows`; the
 //! greatest event time; the counters; tiles by hop; exact windows; open sessions; recent ids; a checksum (4 bytes).
 //! Times are differences from their neighbours, whole numbers are varints, doubles are their bits. The order of
 //! everything is fixed, so that equal states have equal bytes.
@@ -17,7 +17,7 @@ use super::sawtooth::{Tile, Tiles};
 use super::session::Open;
 use super::tally::{Keeps, Tallies, Tally};
 
-const VERSION: u8 = 1;
+pub(super) const VERSION: u8 = 2;
 const CHECKSUM: usize = 4;
 
 /// The past of one entity, as far as windows and dedupe need it. `default()` has seen no event.
@@ -113,6 +113,7 @@ impl EntityState {
         for open in &self.sessions {
             out.unsigned(open.count);
             out.signed(open.start);
+            out.unsigned(open.number);
         }
         out.length(self.recent.0.len());
         let mut previous = 0i64;
@@ -132,8 +133,10 @@ impl EntityState {
         let (late, truncated) = (input.unsigned()?, input.unsigned()?);
         let tiles = input.list(read_tiles)?;
         let events = input.list(read_events)?;
-        let sessions =
-            input.list(|input| Ok(Open { count: input.unsigned()?, start: input.signed()? }))?;
+        let sessions = input.list(|input| {
+            let (count, start) = (input.unsigned()?, input.signed()?);
+            Ok(Open { count, start, number: input.unsigned()? })
+        })?;
         let mut previous = 0i64;
         let recent = input.list(|input| {
             previous = previous.wrapping_add(input.signed()?);

@@ -138,7 +138,7 @@ fn windows() {
             "over: 1h}\n  - {session: 30m, max_duration: 10m, emit: [id, ids, id]}\n  - {session: 1h, over: 2h}",
             &[
                 "21:5: `max_duration` is shorter than the gap of the session (no two events could be in one)",
-                "21:50: `emit` takes one of id, count, duration, since_previous; this is the text `ids` (did you mean `id`?)",
+                "21:50: `emit` takes one of id, count, duration, since_previous, number; this is the text `ids` (did you mean `id`?)",
                 "21:55: this column is here a second time",
                 "22:5: there is a column `session_id` already (it is made in line 21, column 5; give one of them another name)",
                 "22:19: `over` is not a key of a session of `windows` (its keys are session, max_duration, emit)",

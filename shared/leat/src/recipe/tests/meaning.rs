@@ -59,7 +59,7 @@ fn the_state_plan_is_of_what_decides_state() {
     let recipe = good(SMALL);
     let with = |rules| plan(&recipe, rules).unwrap().state_plan;
     assert_ne!(with(None), with(Some("Rules = [ ]")));
-    assert_eq!(with(None)[..16], *"9fe3364aaef6d57e");
+    assert_eq!(with(None)[..16], *"f2c722c47289566a");
 }
 
 #[test]
