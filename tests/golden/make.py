@@ -16,9 +16,14 @@ from datetime import datetime, timedelta, timezone
 
 import numpy as np
 from sklearn.compose import ColumnTransformer
+from sklearn.feature_extraction import FeatureHasher
+from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler, TargetEncoder
+from sklearn.preprocessing import (
+    KBinsDiscretizer, LabelEncoder, MinMaxScaler, OneHotEncoder, OrdinalEncoder, StandardScaler, TargetEncoder,
+)
+from sklearn.utils import murmurhash3_32
 
 HERE = pathlib.Path(__file__).parent
 ZONES = ["UTC", "Asia/Hong_Kong", "America/New_York", "Europe/Berlin", "Australia/Lord_Howe", "Asia/Kathmandu"]
@@ -221,6 +226,212 @@ def one_hot(rng):
     )
 
 
+def min_max_scale(rng):
+    data = {
+        "three values": [1.0, 2.0, 4.0],
+        "missing values": [1.0, np.nan, 5.0, 9.0, np.nan],
+        "a constant": [5.0, 5.0, np.nan],
+        "nearly a constant": [1.0, 1.0 + 2**-51, 1.0],
+        "heavy tails": holes(rng, rng.lognormal(4.0, 2.0, 300)),
+        "negatives": holes(rng, rng.normal(-1000.0, 3.0, 100)),
+        "tiny values": rng.normal(0.0, 1e-12, 100),
+    }
+    for name, values in data.items():
+        rows = np.concatenate([np.asarray(values)[:20], [0.0, -1e6, 3.5, np.nan]])
+        for low, high, clip in [(0, 1, False), (-2.5, 3, False), (0, 1, True)]:
+            scaler = MinMaxScaler(feature_range=(low, high), clip=clip).fit(column(values))
+            step = {"op": "min_max_scale", "in": "x", "low": low, "high": high, "clip": clip}
+            yield case(
+                f"{name}, {low} to {high}, clip {clip}", f"MinMaxScaler(({low}, {high}), clip={clip})", [step],
+                {"x": values}, [("x", scaler.transform(column(rows))[:, 0])], rows={"x": rows},
+            )
+
+
+def k_bins(rng):
+    data = {
+        "ten values": list(rng.permutation(10).astype(float)),
+        "heavy tails": rng.lognormal(4.0, 2.0, 300),
+        "cents": np.round(rng.lognormal(3.4, 1.3, 500), 2),
+        "ties": rng.integers(0, 6, 200).astype(float),
+        "mostly one": np.where(rng.random(100) < 0.9, 0.0, rng.normal(0, 1, 100)),
+        "two clouds": np.concatenate([rng.normal(-5, 1, 80), rng.normal(9, 2, 120)]),
+        "a constant": [3.0, 3.0, 3.0],
+    }
+    strategies = [("quantile", "averaged_inverted_cdf"), ("quantile", "linear"), ("uniform", None), ("kmeans", None)]
+    for name, values in data.items():
+        values = np.asarray(values)
+        few = len(np.unique(values))
+        for bins in [2, 5, 10]:
+            for strategy, quantiles in strategies:
+                if strategy == "kmeans" and few < 50:
+                    continue  # where values are equally far scikit-learn takes any
+                named = {} if quantiles is None else {"quantile_method": quantiles}
+                binner = KBinsDiscretizer(bins, encode="ordinal", strategy=strategy, subsample=None, **named)
+                binner.fit(column(values))
+                edges = binner.bin_edges_[0][1:-1]
+                edges = edges[np.isfinite(edges)]
+                near = np.concatenate([edges - 1e-6, edges + 1e-6]) if len(edges) else np.array([])
+                rows = np.concatenate([values, near, [-1e9, 1e9]])
+                out = [int(v) for v in binner.transform(column(rows))[:, 0]]
+                step = {"op": "k_bins", "in": "x", "bins": bins, "strategy": strategy}
+                if quantiles:
+                    step["quantiles"] = quantiles
+                yield case(
+                    f"{name}, {bins} bins, {strategy} {quantiles or ''}".strip(),
+                    f"KBinsDiscretizer({bins}, {strategy}, {quantiles})", [step], {"x": values},
+                    [("x", out + [None])], rows={"x": np.append(rows, np.nan)}, exact=True,
+                )
+    values = data["heavy tails"]
+    binner = KBinsDiscretizer(4, encode="onehot-dense", strategy="quantile", quantile_method="averaged_inverted_cdf")
+    out = binner.fit_transform(column(values)).astype(int).T
+    step = {"op": "k_bins", "in": "x", "bins": 4, "encode": "one_hot"}
+    expected = [(f"x_{i}", values) for i, values in enumerate(out)]
+    yield case("one-hot", "KBinsDiscretizer(4, onehot-dense)", [step], {"x": values}, expected, exact=True)
+
+
+def ordinal(rng):
+    countries = [None if rng.random() < 0.1 else c for c in rng.choice(["HK", "CN", "US", "GB", "é", "Z", "a"], 100)]
+    countries = [None if c is None else str(c) for c in countries]
+    for name, values, kind, other in [
+        ("text", countries, "string", "unseen"),
+        ("whole numbers", [10, 9, None, -3, 9, 10**12], "long", 11),
+        ("yes and no", [True, None, False, True], "bool", None),
+    ]:
+        known = [v for v in values if v is not None]
+        array = np.array(known, dtype=object).reshape(-1, 1)
+        encoder = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1).fit(array)
+        rows = sorted(set(known)) + ([] if other is None else [other])
+        out = [int(v) for v in encoder.transform(np.array(rows, dtype=object).reshape(-1, 1))[:, 0]]
+        step = {"op": "ordinal", "in": "x", "unseen": "minus_one"}
+        yield case(
+            name, "OrdinalEncoder(use_encoded_value, -1)", [step], {"x": values}, [("x", out + [None])],
+            rows={"x": rows + [None]}, exact=True, types={"x": kind},
+        )
+        classes = LabelEncoder().fit(np.array(known))
+        step = {"op": "ordinal", "in": "x"}
+        out = [int(v) for v in classes.transform(np.array(known))]
+        yield case(
+            f"{name} as classes", "LabelEncoder()", [step], {"x": values}, [("x", out)], rows={"x": known},
+            exact=True, types={"x": kind},
+        )
+    given = ["US", "HK", "CN"]
+    encoder = OrdinalEncoder(categories=[given], handle_unknown="use_encoded_value", unknown_value=3)
+    out = encoder.fit(np.array(given, dtype=object).reshape(-1, 1))
+    out = [None if v is None else int(out.transform(np.array([[v]], dtype=object))[0, 0]) for v in countries]
+    yield case(
+        "given labels", "OrdinalEncoder(categories)", [{"op": "ordinal", "in": "x", "labels": given}],
+        {"x": countries}, [("x", out)], exact=True, types={"x": "string"},
+    )
+
+
+LABELS = ["cat", "dog", "m-0001", "m-1999", "Kowloon", "é", "東京", "a" * 57, "HK", "x|y", "0"]
+
+
+def hash_encode(rng):
+    labels = LABELS + [f"m-{i:04d}" for i in rng.integers(0, 2000, 60)]
+    for buckets in [2, 17, 1024, 2**20]:
+        hasher = FeatureHasher(n_features=buckets - 1, input_type="string")
+        out = [int(hasher.transform([[label]]).indices[0]) + 1 for label in labels]
+        step = {"op": "hash_encode", "in": "x", "buckets": buckets}
+        rows = {"x": labels + [None, " "]}
+        yield case(
+            f"{buckets} buckets", "FeatureHasher, and 1: bucket 0 is of missing values", [step], rows,
+            [("x", out + [0, 0])], exact=True, types={"x": "string"},
+        )
+        hashes = [murmurhash3_32(label.encode(), seed=42) for label in labels]
+        step = {"op": "hash_encode", "in": "x", "buckets": buckets, "missing": "missing"}
+        yield case(
+            f"{buckets} buckets, Spark's", "murmurhash3_32(seed=42), never negative modulo", [step], rows,
+            [("x", [h % buckets for h in hashes] + [None, None])], exact=True, dialect="spark", types={"x": "string"},
+        )
+    whole = [0, -1, 7, 10**15, None]
+    out = [None if v is None else abs(murmurhash3_32(v.to_bytes(8, "little", signed=True), seed=5)) % 97 for v in whole]
+    step = {"op": "hash_encode", "in": "x", "buckets": 97, "seed": 5, "missing": "missing"}
+    yield case(
+        "whole numbers as bytes", "murmurhash3_32(seed=5)", [step], {"x": whole}, [("x", out)], exact=True,
+        types={"x": "long"},
+    )
+
+
+def cross(rng):
+    a, b = holes(rng, rng.lognormal(3.0, 2.0, 60)), [int(v) for v in rng.integers(-3, 24, 60)]
+    with np.errstate(all="ignore"):
+        for operation, of in [("multiply", a * b), ("add", a + b), ("subtract", a - b), ("divide", a / b)]:
+            step = {"op": "cross", "in": ["a", "b"], "out": "c", "operation": operation}
+            out = np.where(np.isfinite(of), of, np.nan)
+            types = {"a": "double", "b": "long"}
+            yield case(operation, "numpy", [step], {"a": a, "b": b}, [("c", out)], exact=True, types=types)
+    first = list(rng.choice(["web", "pos", "app"], 50)) + ["web", None]
+    second = [str(v) for v in rng.choice(LABELS, 50)] + [None, "x"]
+    first = [None if v is None else str(v) for v in first]
+    hasher = FeatureHasher(n_features=1023, input_type="string")
+    pairs = [None if None in pair else "|".join(pair) for pair in zip(first, second)]
+    out = [0 if pair is None else int(hasher.transform([[pair]]).indices[0]) + 1 for pair in pairs]
+    step = {"op": "cross", "in": ["a", "b"], "buckets": 1024}
+    yield case(
+        "a hash of two labels", "FeatureHasher of a|b, and 1", [step], {"a": first, "b": second},
+        [("a_x_b", out)], exact=True, types={"a": "string", "b": "string"},
+    )
+
+
+def time_since(rng):
+    instants = [EPOCH + timedelta(microseconds=int(us)) for us in rng.integers(-(10**15), 4 * 10**15, 60)]
+    others = [EPOCH + timedelta(microseconds=int(us)) for us in rng.integers(-(10**15), 4 * 10**15, 60)]
+    start = datetime(2026, 1, 1, tzinfo=timezone.utc)
+    units = {
+        "millisecond": timedelta(milliseconds=1), "second": timedelta(seconds=1), "minute": timedelta(minutes=1),
+        "hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(weeks=1),
+    }
+    for unit, length in units.items():
+        step = {"op": "time_since", "in": "at", "out": "x", "from": "2026-01-01T00:00:00Z", "unit": unit}
+        out = [(t - start) / length for t in instants]
+        yield case(f"{unit}s since 2026", "datetime", [step], {"at": instants}, [("x", out)], types={"at": "timestamp"})
+    step = {"op": "time_since", "in": ["at", "t"], "out": "x", "clip": True}
+    out = [max((t - u) / timedelta(seconds=1), 0.0) for t, u in zip(instants, others)]
+    types = {"at": "timestamp", "t": "timestamp"}
+    yield case("seconds between columns", "datetime", [step], {"at": instants, "t": others}, [("x", out)], types=types)
+
+
+def sparse(matrix):
+    """Rows of a sparse matrix as the text `place:value place:value …`, without zeros."""
+    matrix = matrix.tocsr()
+    rows = []
+    for i in range(matrix.shape[0]):
+        row = matrix.getrow(i)
+        cells = sorted((int(k), float(v)) for k, v in zip(row.indices, row.data) if v != 0.0)
+        rows.append(" ".join(f"{k}:{v!r}" for k, v in cells))
+    return rows
+
+
+def tf_idf(rng):
+    words = "store market central kowloon online order payment coffee monthly ticket Shop PLAZA card a é Łódź x_1 7".split()
+    texts = [" ".join(rng.choice(words, rng.integers(0, 9))) for _ in range(80)]
+    texts += ["Café, café! CAFÉ", "7-eleven & co.", "東京 タワー", "", "  ", "a b c"]
+    rows = texts + ["words never seen before", None]
+    types = {"x": "string"}
+    cases = {
+        "defaults": ({}, {}, {}),
+        "1024 places": ({"dimensions": 1024}, {"n_features": 1024}, {}),
+        "signed": ({"signed": True}, {"alternate_sign": True}, {}),
+        "sublinear, l1": ({"sublinear": True, "norm": "l1"}, {}, {"sublinear_tf": True, "norm": "l1"}),
+        "no idf": ({"idf": "none"}, {}, {"use_idf": False}),
+        "no norm": ({"norm": "none"}, {}, {"norm": None}),
+        "pairs": ({"ngrams": [1, 2]}, {"ngram_range": (1, 2)}, {}),
+        "pairs alone, capitals": ({"ngrams": [2, 2], "lowercase": False}, {"ngram_range": (2, 2), "lowercase": False}, {}),
+        "ASCII words of any length": ({"tokens": "alphanumeric"}, {"token_pattern": "[a-z0-9]+"}, {}),
+        "between blanks": ({"tokens": "blanks"}, {"token_pattern": r"\S+"}, {}),
+    }
+    for name, (parameters, hashing, weighing) in cases.items():
+        hashing = {"n_features": 256, "alternate_sign": False, "norm": None, **hashing}
+        pipe = Pipeline([("hash", HashingVectorizer(**hashing)), ("idf", TfidfTransformer(**weighing))]).fit(texts)
+        out = sparse(pipe.transform(["" if row is None else row for row in rows]))
+        step = {"op": "tf_idf", "in": "x", **parameters}
+        yield case(
+            name, f"HashingVectorizer({hashing}), TfidfTransformer({weighing})", [step], {"x": texts}, [("x", out)],
+            rows={"x": rows}, types=types,
+        )
+
+
 def target_encode(rng):
     merchants = [f"m-{int(i)}" for i in rng.zipf(1.6, 400) % 60]
     some = [None if rng.random() < 0.08 else merchant for merchant in merchants]
@@ -323,7 +534,10 @@ def main():
     warnings.simplefilter("ignore")
     zoneinfo.reset_tzpath(to=[])  # the pinned package, not this machine's zones
     libraries = {n: importlib.metadata.version(n) for n in ["scikit-learn", "numpy", "tzdata"]}
-    groups = [(impute, impute_text), (standard_scale,), (log,), (one_hot,), (date_parts,), (pipelines,), (target_encode,)]
+    groups = [
+        (impute, impute_text), (standard_scale,), (log,), (one_hot,), (date_parts,), (pipelines,), (target_encode,),
+        (min_max_scale,), (k_bins,), (ordinal,), (hash_encode,), (cross,), (time_since,), (tf_idf,),
+    ]
     for seed, group in enumerate(groups):
         rng = np.random.default_rng(seed)
         cases = [case for make in group for case in make(rng)]

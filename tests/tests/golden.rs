@@ -61,6 +61,20 @@ fn fit(recipe: &Recipe, plan: &Plan, columns: &[Column], rows: usize) -> FittedS
     FittedState::from_json(&state.to_json(), &hash).unwrap()
 }
 
+/// The terms of a sparse vector.
+fn terms(text: &str) -> Vec<(u64, f64)> {
+    let term = |term: &str| {
+        let (place, value) = term.split_once(':').unwrap();
+        (place.parse().unwrap(), value.parse().unwrap())
+    };
+    text.split_ascii_whitespace().map(term).collect()
+}
+
+fn near(found: &[(u64, f64)], expected: &[(u64, f64)]) -> bool {
+    let close = |(a, b): (&(u64, f64), &(u64, f64))| a.0 == b.0 && (a.1 - b.1).abs() <= NEAR;
+    found.len() == expected.len() && found.iter().zip(expected).all(close)
+}
+
 #[track_caller]
 fn check(name: &str, case: &Json) {
     let text = case["recipe"].to_string();
@@ -79,6 +93,11 @@ fn check(name: &str, case: &Json) {
         let (column, values) = (&pair[0], pair[1].as_array().unwrap());
         assert_eq!(found.len(), values.len(), "{name}: {column}");
         for (row, value) in values.iter().enumerate() {
+            if let (Some(found), Some(expected)) = (found.text(row), value.as_str()) {
+                let good = near(&terms(found), &terms(expected));
+                assert!(good, "{name}: {column} row {row}: {found}, not {expected}");
+                continue;
+            }
             let expected = value.as_f64().or(value.as_bool().map(|b| f64::from(u8::from(b))));
             let good = match (found.number(row), expected) {
                 (Some(x), Some(y)) if exact => x == y,

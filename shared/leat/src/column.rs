@@ -132,7 +132,10 @@ impl Bits {
 
     /// How many bits are 1.
     pub fn count_ones(&self) -> usize {
-        (0..self.len).filter(|&i| self.get(i)).count()
+        let (whole, rest) = (self.len / 8, self.len % 8);
+        let ones = self.bytes[..whole].iter().map(|byte| byte.count_ones() as usize).sum::<usize>();
+        let last = self.bytes.get(whole).filter(|_| rest > 0);
+        ones + last.map_or(0, |byte| (byte & ((1 << rest) - 1)).count_ones() as usize)
     }
 
     /// Removes all bits and keeps the buffer.
@@ -192,6 +195,13 @@ impl Texts {
         std::str::from_utf8(&self.bytes[start..end]).unwrap_or_default()
     }
 
+    /// The bytes of the text at `index`, which must be below [`Texts::len`]: for what asks not for characters.
+    #[inline]
+    pub fn bytes(&self, index: usize) -> &[u8] {
+        let (start, end) = (self.offsets[index] as usize, self.offsets[index + 1] as usize);
+        &self.bytes[start..end]
+    }
+
     /// Appends a text. A batch holds below 2 GiB of text: its input is bounded long before that.
     #[inline]
     pub fn push(&mut self, text: &str) {
@@ -224,6 +234,26 @@ impl Texts {
                 .all(|w| std::str::from_utf8(&texts.bytes[w[0] as usize..w[1] as usize]).is_ok());
         valid.then_some(texts)
     }
+}
+
+/// Values and which of them are there, in one pass; nothing stands for what is not.
+fn collected<T: Default>(values: impl Iterator<Item = Option<T>>) -> (Vec<T>, Bits) {
+    let most = values.size_hint().0;
+    let (mut out, mut bytes) = (Vec::with_capacity(most), Vec::with_capacity(most.div_ceil(8)));
+    let mut byte = 0u8;
+    values.for_each(|value| {
+        let bit = out.len() % 8;
+        byte |= u8::from(value.is_some()) << bit;
+        out.push(value.unwrap_or_default());
+        if bit == 7 {
+            bytes.push(std::mem::take(&mut byte));
+        }
+    });
+    let len = out.len();
+    if !len.is_multiple_of(8) {
+        bytes.push(byte);
+    }
+    (out, Bits { bytes, len })
 }
 
 /// The values of a column.
@@ -270,16 +300,14 @@ impl Column {
 
     /// A column of doubles; `None`, NaN become null.
     pub fn doubles(values: impl IntoIterator<Item = Option<f64>>) -> Self {
-        let mut column = Column::new(Type::Double);
-        values.into_iter().for_each(|v| column.push(v.map_or(Value::Null, Value::Double)));
-        column
+        let (values, valid) = collected(values.into_iter().map(|v| number::canonical(v?)));
+        Column { values: Values::Double(values), valid }
     }
 
     /// A column of whole numbers.
     pub fn longs(values: impl IntoIterator<Item = Option<i64>>) -> Self {
-        let mut column = Column::new(Type::Long);
-        values.into_iter().for_each(|v| column.push(v.map_or(Value::Null, Value::Long)));
-        column
+        let (values, valid) = collected(values.into_iter());
+        Column { values: Values::Long(values), valid }
     }
 
     /// A column of texts.

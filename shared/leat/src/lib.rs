@@ -2,8 +2,9 @@
 //!
 //! Pure: no async, I/O, clock, environment or global state. Arrows point one way:
 //! [`engine`] → {[`decode`], [`quality`], [`features`], [`windows`], [`encode`]} → {[`expression`], [`recipe`]} →
-//! {[`column`], [`number`], [`record`], [`timestamp`]}.
+//! {[`column`], [`number`], [`record`], [`timestamp`], [`calendar`]}.
 
+pub mod calendar;
 pub mod cleansed;
 pub mod column;
 pub mod decode;
@@ -13,6 +14,7 @@ pub mod engine;
 pub mod expression;
 pub mod features;
 pub mod number;
+mod pattern;
 pub mod protect;
 pub mod quality;
 pub mod recipe;

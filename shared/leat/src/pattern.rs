@@ -6,7 +6,7 @@ use regex::{Regex, RegexBuilder};
 const SIZE_LIMIT: usize = 1 << 20;
 const NEST_LIMIT: u32 = 64;
 
-/// A regular expression that must match a whole value.
+/// A regular expression that must match a whole value, unless it was made to [`find`](Pattern::find).
 ///
 /// The syntax is that of the crate `regex`: no look-around and no back-references, as they have no linear bound;
 /// `\d`, `\w`, `\s` and `\b` are Unicode's.
@@ -21,7 +21,33 @@ impl Pattern {
         compile(&format!(r"\A(?:{pattern})\z")).map(Pattern)
     }
 
-    /// Whether the whole of `text` matches.
+    /// Compiles `pattern` to match wherever in a value, or says what is wrong with it.
+    pub fn find(pattern: &str) -> Result<Self, String> {
+        compile(pattern).map(Pattern)
+    }
+
+    /// Compiles a pattern of SQL's `like`: `%` is any text, `_` one character, and `\` takes what follows as it is.
+    pub fn like(pattern: &str) -> Result<Self, String> {
+        let (mut regex, mut rest) = (String::from("(?s)"), pattern.chars());
+        while let Some(c) = rest.next() {
+            let literal = match c {
+                '%' => {
+                    regex.push_str(".*");
+                    continue;
+                }
+                '_' => {
+                    regex.push('.');
+                    continue;
+                }
+                '\\' => rest.next().ok_or(r"nothing follows the last \ of this pattern")?,
+                c => c,
+            };
+            regex.push_str(&regex::escape(literal.encode_utf8(&mut [0; 4])));
+        }
+        Pattern::new(&regex)
+    }
+
+    /// Whether the whole of `text` matches, or some of it.
     pub fn matches(&self, text: &str) -> bool {
         self.0.is_match(text)
     }
@@ -62,6 +88,26 @@ mod tests {
         ] {
             assert_eq!(Pattern::new(pattern).unwrap().matches(text), matches, "{pattern} {text}");
         }
+    }
+
+    #[test]
+    fn like() {
+        for (pattern, text, matches) in [
+            ("a%", "abc", true),
+            ("a%", "xabc", false),
+            ("%b_", "ab\n", true),
+            ("_", "é", true),
+            ("_", "", false),
+            (r"100\%", "100%", true),
+            (r"100\%", "1000", false),
+            ("a.c", "abc", false),
+            ("", "", true),
+        ] {
+            assert_eq!(Pattern::like(pattern).unwrap().matches(text), matches, "{pattern} {text}");
+        }
+        assert!(Pattern::like(r"a\").unwrap_err().contains("last"));
+        let found = |pattern| Pattern::find(pattern).unwrap().matches("abc");
+        assert!(found("b") && !found("^b"));
     }
 
     #[test]

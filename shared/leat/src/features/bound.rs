@@ -45,9 +45,10 @@ impl Features {
         let steps = Steps::new(recipe, plan, &state.states())?;
         steps.all_fitted(plan)?;
         let features = steps.features(&recipe.output)?;
-        let frozen = state.columns.iter().map(|c| (c.name.as_str(), c.kind, c.out_of_fold));
-        let found: Vec<_> =
-            features.iter().map(|c| (c.name.as_str(), c.kind, c.out_of_fold)).collect();
+        let frozen = state.columns.iter();
+        let frozen = frozen.map(|c| (c.name.as_str(), c.kind, c.out_of_fold, c.terms));
+        let found = features.iter().map(|c| (c.name.as_str(), c.kind, c.out_of_fold, c.terms));
+        let found: Vec<_> = found.collect();
         let same = frozen.zip(&found).take_while(|(frozen, found)| frozen == *found).count();
         if same < found.len().max(state.columns.len()) {
             return Err(FeatureError::Frozen { place: same + 1 });
@@ -63,7 +64,8 @@ impl Features {
         &self.names
     }
 
-    /// Their types, each bool, long or double.
+    /// Their types, each bool, long or double, or string for a sparse vector (see
+    /// [`Output::terms`](crate::recipe::spec::Output::terms)).
     pub fn kinds(&self) -> &[Type] {
         &self.kinds
     }

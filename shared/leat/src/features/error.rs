@@ -105,6 +105,9 @@ pub enum FeatureError {
         /// What is wrong.
         message: String,
     },
+    /// States that were given are not those of the recipe.
+    #[error("the given states cannot be taken: {0}")]
+    Given(String),
     /// A state saw other windows.
     #[error(
         "the fitted state has state plan {found}, the recipe now comes to {wanted}, so that its windows are not those \

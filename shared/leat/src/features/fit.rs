@@ -11,7 +11,6 @@ use super::operator::{Learn, Lesson};
 use super::state::{StepState, hash_of};
 use super::steps::{self, Steps};
 use crate::column::Column;
-use crate::recipe::spec::Setting;
 use crate::recipe::{Plan, Recipe, Role};
 use crate::record::Identity;
 
@@ -51,8 +50,7 @@ impl Fit {
         let mut learners = Vec::new();
         for (index, unit) in steps.units.iter().enumerate() {
             let step = &recipe.features[unit.step];
-            let (spec, kind) = (&unit.operator.spec, unit.kind);
-            let setting = Setting { spec, dialect: recipe.dialect, kind, step };
+            let setting = unit.setting(recipe.dialect, step);
             if plan.levels.get(unit.step) != Some(&level) {
                 continue;
             }
@@ -67,7 +65,7 @@ impl Fit {
             }
         }
         let wanted =
-            steps.wanted(plan, learners.iter().map(|(unit, _)| steps.units[*unit].source))?;
+            steps.wanted(plan, learners.iter().map(|(unit, _)| steps.units[*unit].source()))?;
         let mut so_far = so_far.to_vec();
         so_far.resize(recipe.features.len(), None);
         let of = hash_of(&(recipe, &plan.state_plan, &so_far, level));
@@ -84,7 +82,7 @@ impl Fit {
         let lesson = Lesson { label, identities };
         for (unit, learner) in &mut self.learners {
             let unit = &self.steps.units[*unit];
-            let column = steps::column(unit.source, unit.kind, columns, &made, rows);
+            let column = steps::column(unit.source(), unit.kind(), columns, &made, rows);
             learner.update(&column, &lesson);
         }
         self.rows += rows as u64;

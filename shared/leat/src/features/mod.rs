@@ -5,11 +5,15 @@
 //! merged in any order; [`FittedState`] is what it gives, as JSON; [`Features`] applies it.
 
 mod bound;
+mod columnwise;
 mod counts;
 mod error;
 mod fit;
 pub mod folds;
+mod kmeans;
+mod lookup;
 mod manual;
+mod murmur3;
 mod operator;
 pub mod operators;
 mod output;
@@ -29,10 +33,17 @@ use crate::recipe::spec::OperatorSpec;
 pub const OPERATORS: &[Operator] = &[
     Operator::fitted::<operators::impute::Impute>(operators::impute::SPEC),
     Operator::fitted::<operators::standard_scale::StandardScale>(operators::standard_scale::SPEC),
+    Operator::fitted::<operators::min_max_scale::MinMaxScale>(operators::min_max_scale::SPEC),
     Operator::local::<operators::log::Log>(operators::log::SPEC),
+    Operator::fitted::<operators::k_bins::KBins>(operators::k_bins::SPEC),
     Operator::fitted::<operators::one_hot::OneHot>(operators::one_hot::SPEC),
+    Operator::fitted::<operators::ordinal::Ordinal>(operators::ordinal::SPEC),
     Operator::fitted::<operators::target_encode::TargetEncode>(operators::target_encode::SPEC),
+    Operator::local::<operators::hash_encode::HashEncode>(operators::hash_encode::SPEC),
+    Operator::local::<operators::cross::Cross>(operators::cross::SPEC),
     Operator::local::<operators::date_parts::DateParts>(operators::date_parts::SPEC),
+    Operator::local::<operators::time_since::TimeSince>(operators::time_since::SPEC),
+    Operator::fitted::<operators::tf_idf::TfIdf>(operators::tf_idf::SPEC),
 ];
 
 /// What the operators say of themselves: for the checker, the manual and the JSON Schema.

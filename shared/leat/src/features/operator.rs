@@ -15,6 +15,11 @@ pub trait Apply: Send + Sync + std::fmt::Debug {
     /// The columns of `outputs`, each with a row for each row of `column`. The stream calls this with one row, the
     /// batch job with many: there is no second formula, and no row depends on another.
     fn apply(&self, column: &Column) -> Vec<Column>;
+    /// As [`Apply::apply`], of all columns that the operator reads at once. Only an operator that takes its inputs
+    /// [`Together`](crate::recipe::spec::Arity::Together) is asked for more than one.
+    fn apply_together(&self, columns: &[&Column]) -> Vec<Column> {
+        columns.first().map(|column| self.apply(column)).unwrap_or_default()
+    }
     /// As [`Apply::apply`], of rows that a model is trained on: what an operator learnt from labels must not tell a row
     /// its own. `identities` are those of the rows.
     fn apply_train(&self, column: &Column, identities: &[Identity]) -> Vec<Column> {

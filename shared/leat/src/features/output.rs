@@ -1,6 +1,6 @@
 //! `output`: which columns are features.
 //!
-//! Without names: all numbers and booleans that were made, in the order of their making; fields as they came are not
+//! Without names: all numbers, booleans and sparse vectors that were made, in the order of their making; fields as they came are not
 //! among them. With names: what each finds, in the order of the names, each column once. A name is exact, and then also
 //! finds a field as it came, or holds `*` for any characters, and then finds what was made.
 
@@ -14,7 +14,8 @@ pub(super) fn select<'a>(
     columns: &'a [Named],
     patterns: &[String],
 ) -> Result<Vec<&'a Named>, FeatureError> {
-    let feature = |c: &&Named| matches!(c.kind, Type::Bool | Type::Long | Type::Double);
+    let feature =
+        |c: &&Named| matches!(c.kind, Type::Bool | Type::Long | Type::Double) || c.terms.is_some();
     let mut found: Vec<&Named> = Vec::new();
     if patterns.is_empty() {
         found.extend(columns.iter().filter(|c| c.made).filter(feature));

@@ -73,14 +73,25 @@ impl Spread {
 
     /// The middle value, or halfway between the two in the middle. `None` of nothing.
     pub fn median(&self) -> Option<f64> {
-        let total = self.counts.values().map(|&count| u128::from(count)).sum::<u128>();
+        let total = self.total();
         let (a, b) = (self.nth(total.checked_sub(1)? / 2)?, self.nth(total / 2)?);
         let both = a + b;
         Some(if both.is_finite() { both / 2.0 } else { a / 2.0 + b / 2.0 })
     }
 
+    /// How many values were added.
+    pub fn total(&self) -> u128 {
+        self.counts.values().map(|&count| u128::from(count)).sum()
+    }
+
+    /// The different values, rising, or a value for each bucket, and how often each was added.
+    pub fn values(&self) -> impl DoubleEndedIterator<Item = (f64, u64)> {
+        let value = |key| if self.cut { middle(key) } else { value(key) };
+        self.counts.iter().map(move |(&key, &count)| (value(key), count))
+    }
+
     /// The value with `n` values before it in ascending order.
-    fn nth(&self, n: u128) -> Option<f64> {
+    pub fn nth(&self, n: u128) -> Option<f64> {
         let mut before = 0u128;
         let (&key, _) = self.counts.iter().find(|(_, count)| {
             before += u128::from(**count);

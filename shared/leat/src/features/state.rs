@@ -9,7 +9,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::error::FeatureError;
-use super::steps::{Named, Steps, outs};
+use super::steps::{Named, Steps};
 use crate::column::Type;
 use crate::recipe::spec::OperatorSpec;
 use crate::recipe::{Plan, Recipe, Step};
@@ -45,12 +45,15 @@ pub struct FittedState {
 pub struct FittedColumn {
     /// Its name.
     pub name: String,
-    /// Its type: bool, long or double.
+    /// Its type: bool, long or double; string for a sparse vector.
     #[serde(rename = "type")]
     pub kind: Type,
     /// True if it goes back to labels, so that it holds something else in [`Mode::Train`](super::Mode::Train).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub out_of_fold: bool,
+    /// The length of a sparse vector: see [`Output::terms`](crate::recipe::spec::Output::terms).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terms: Option<u32>,
 }
 
 /// A step and what it learnt.
@@ -70,6 +73,14 @@ pub struct StepState {
     /// What it learnt, by `out` name; nothing for an operator that does not learn.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub state: BTreeMap<String, Value>,
+}
+
+/// What a step is given instead of learning it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Given {
+    op: String,
+    state: BTreeMap<String, Value>,
 }
 
 /// Why a text is not the fitted state that was asked for.
@@ -119,7 +130,7 @@ impl StepState {
             op: step.op.clone(),
             version: spec.version,
             inputs: step.inputs.clone(),
-            outputs: outs(step).map(str::to_owned).collect(),
+            outputs: spec.arity.names(step),
             state: state.into_iter().map(|(out, state)| (out, sorted(state))).collect(),
         }
     }
@@ -138,7 +149,7 @@ impl StepState {
         if self.inputs != step.inputs {
             return Err(format!("it reads {}", self.inputs.join(", ")));
         }
-        if !self.outputs.iter().map(String::as_str).eq(outs(step)) {
+        if self.outputs != spec.arity.names(step) {
             return Err(format!("it gives {}", self.outputs.join(", ")));
         }
         Ok(())
@@ -162,6 +173,7 @@ impl FittedState {
             name: c.name.clone(),
             kind: c.kind,
             out_of_fold: c.out_of_fold,
+            terms: c.terms,
         };
         let columns = features.iter().map(column).collect();
         let state = |(index, step): (usize, &Step)| {
@@ -182,6 +194,48 @@ impl FittedState {
         };
         out.hash = out.content_hash();
         Ok(out)
+    }
+
+    /// The state of `recipe` of what is given instead of learnt, by somebody who knows it from elsewhere: JSON, a list of
+    /// `{"op": …, "state": {out: …}}`, one for each step that learns, in the recipe's order, with its states as a fitted
+    /// state has them. It saw no rows.
+    pub fn given(
+        recipe: &Recipe,
+        plan: &Plan,
+        recipe_hash: &str,
+        given: &str,
+    ) -> Result<FittedState, FeatureError> {
+        let given: Vec<Given> =
+            serde_json::from_str(given).map_err(|e| FeatureError::Given(e.to_string()))?;
+        let count = given.len();
+        let mut given = given.into_iter();
+        let mut states = Vec::new();
+        for (index, step) in recipe.features.iter().enumerate() {
+            let spec = super::find(&step.op).map(|operator| operator.spec);
+            let Some(spec) = spec.filter(|spec| spec.fitted) else {
+                states.push(None);
+                continue;
+            };
+            let (number, op) = (index + 1, &step.op);
+            let refuse =
+                |message: String| FeatureError::Given(format!("step {number} (`{op}`) {message}"));
+            let Some(given) = given.next() else {
+                return Err(refuse(format!("is given nothing: there are {count} states")));
+            };
+            if given.op != step.op {
+                return Err(refuse(format!("is given the state of `{}`", given.op)));
+            }
+            let names = spec.arity.names(step);
+            if let Some(name) = given.state.keys().find(|name| !names.contains(name)) {
+                return Err(refuse(format!("is given `{name}`, and gives {}", names.join(", "))));
+            }
+            states.push(Some(StepState::new(step, &spec, given.state)));
+        }
+        if given.next().is_some() {
+            let message = format!("there are {count}, more than steps that learn");
+            return Err(FeatureError::Given(message));
+        }
+        FittedState::new(recipe, plan, recipe_hash, 0, &states)
     }
 
     /// The file's text: indented, keys in one order, a line break at its end.

@@ -1,7 +1,8 @@
 //! Steps resolved against the columns of a batch: what each reads and makes, by place instead of by name.
 //!
 //! The rules of names:
-//! - `in: [a, b]` is two steps, one after the other; each reads what stands under its name by then.
+//! - `in: [a, b]` is two steps, one after the other; each reads what stands under its name by then. An operator that takes
+//!   its inputs together is one step, and one that makes columns beside them unless it reads but one.
 //! - A step's column is named by its `out`, else as its input, which it then replaces for all later steps. Any other
 //!   name that is there already is a clash.
 //! - A column whose name only `fit` decides can be a feature, but no step reads it.
@@ -18,8 +19,8 @@ use super::operator::{Apply, Operator};
 use super::state::StepState;
 use super::{find, output};
 use crate::column::{Column, Type};
-use crate::recipe::spec::Setting;
-use crate::recipe::{Origin, Plan, Recipe, Role, Step};
+use crate::recipe::spec::{Arity, Setting};
+use crate::recipe::{Dialect, Origin, Plan, Recipe, Role, Step};
 use crate::record::Identity;
 
 /// Where a column is while a batch is worked on.
@@ -41,23 +42,43 @@ pub(super) struct Named {
     pub made: bool,
     /// True if training rows get another value than rows that serve, as it goes back to labels.
     pub out_of_fold: bool,
+    /// The length of a sparse vector.
+    pub terms: Option<u32>,
     readable: bool,
 }
 
-/// An operator over one input.
+/// An operator over one input, or over several together.
 #[derive(Debug)]
 pub(super) struct Unit {
     pub step: usize,
     pub operator: &'static Operator,
+    /// What it reads, for people.
     pub input: String,
     pub out: String,
-    pub kind: Type,
-    pub source: Source,
+    /// Where its inputs are, at least one, and their types.
+    sources: Vec<Source>,
+    kinds: Vec<Type>,
     /// None while it is not fitted.
     pub ready: Option<Box<dyn Apply>>,
 }
 
 impl Unit {
+    /// What the operator is set to.
+    pub fn setting<'a>(&'a self, dialect: Dialect, step: &'a Step) -> Setting<'a> {
+        let spec = &self.operator.spec;
+        Setting { spec, dialect, kind: self.kind(), kinds: &self.kinds, step }
+    }
+
+    /// Where its first input is.
+    pub fn source(&self) -> Source {
+        self.sources.first().copied().unwrap_or(Source::Slot(usize::MAX))
+    }
+
+    /// The type of its first input.
+    pub fn kind(&self) -> Type {
+        self.kinds.first().copied().unwrap_or(Type::Double)
+    }
+
     fn not_fitted(&self, plan: &Plan) -> FeatureError {
         FeatureError::NotFitted {
             step: self.step + 1,
@@ -90,6 +111,7 @@ impl Steps {
             source: Source::Slot(slot),
             made: column.origin != Origin::Field,
             out_of_fold: false,
+            terms: None,
             readable: true,
         });
         let mut steps = Steps { units: Vec::new(), columns: columns.collect() };
@@ -118,24 +140,39 @@ impl Steps {
         if operator.spec.supervised && !recipe.has_numeric_label() {
             return Err(FeatureError::Label { step: number, op });
         }
-        for (input, out) in step.inputs.iter().zip(outs(step)) {
-            let (step_op, column) = (op.clone(), input.clone());
-            let Some(read) = self.columns.iter().find(|c| c.name == *input && c.readable) else {
-                return Err(FeatureError::Column { step: number, op: step_op, column });
-            };
-            let (kind, source) = (read.kind, read.source);
-            let out_of_fold = read.out_of_fold || operator.spec.supervised;
-            if !operator.spec.takes.contains(&kind) {
-                let takes: Vec<_> = operator.spec.takes.iter().map(|t| t.word()).collect();
-                return Err(FeatureError::ColumnType {
-                    step: number,
-                    op: step_op,
-                    column,
-                    found: kind,
-                    takes: takes.join(", "),
-                });
+        let arity = operator.spec.arity;
+        let together = match arity {
+            Arity::Each => 1,
+            Arity::Together => step.inputs.len().max(1),
+        };
+        for (inputs, out) in step.inputs.chunks(together).zip(&arity.names(step)) {
+            let (mut sources, mut kinds) = (Vec::new(), Vec::new());
+            let mut out_of_fold = operator.spec.supervised;
+            for input in inputs {
+                let (op, column) = (op.clone(), input.clone());
+                let Some(read) = self.columns.iter().find(|c| c.name == *input && c.readable)
+                else {
+                    return Err(FeatureError::Column { step: number, op, column });
+                };
+                if !operator.spec.takes.contains(&read.kind) {
+                    let takes: Vec<_> = operator.spec.takes.iter().map(|t| t.word()).collect();
+                    let (found, takes) = (read.kind, takes.join(", "));
+                    return Err(FeatureError::ColumnType {
+                        step: number,
+                        op,
+                        column,
+                        found,
+                        takes,
+                    });
+                }
+                out_of_fold |= read.out_of_fold;
+                sources.push(read.source);
+                kinds.push(read.kind);
             }
-            let setting = Setting { spec: &operator.spec, dialect: recipe.dialect, kind, step };
+            let (input, ready) = (inputs.join(", "), None);
+            let (step_op, column, out) = (op.clone(), input.clone(), out.clone());
+            let mut unit = Unit { step: index, operator, input, out, sources, kinds, ready };
+            let setting = unit.setting(recipe.dialect, step);
             let known =
                 (operator.spec.outputs)(&setting).map_err(|wrong| FeatureError::Parameter {
                     step: number,
@@ -144,30 +181,33 @@ impl Steps {
                     message: wrong.message,
                 })?;
             let ready = if operator.learns() {
-                let state = state.and_then(|s| s.state.get(out));
+                let state = state.and_then(|s| s.state.get(&unit.out));
                 state.map(|state| operator.ready(&setting, state)).transpose()
             } else {
                 operator.ready(&setting, &Value::Null).map(Some)
             };
-            let ready = ready.map_err(|message| state_error(format!("`{out}`: {message}")))?;
+            let ready =
+                ready.map_err(|message| state_error(format!("`{}`: {message}", unit.out)))?;
             let readable = known.is_some();
             let outputs = match &ready {
                 Some(ready) => ready.outputs(),
                 None => known.unwrap_or_default(),
             };
-            let unit = self.units.len();
+            let place = self.units.len();
+            // What reads several columns takes the place of none.
+            let own = if let [input] = inputs { input.as_str() } else { "" };
             for (position, output) in outputs.into_iter().enumerate() {
-                let (name, kind) = (output.name(out), output.kind);
-                let source = Source::Made { unit, output: position };
-                let made = Named { name, kind, source, made: true, out_of_fold, readable };
-                self.make(made, input).map_err(|column| FeatureError::Clash {
+                let (name, kind, terms) = (output.name(&unit.out), output.kind, output.terms);
+                let source = Source::Made { unit: place, output: position };
+                let made = Named { name, kind, source, made: true, out_of_fold, terms, readable };
+                self.make(made, own).map_err(|column| FeatureError::Clash {
                     step: number,
                     op: op.clone(),
                     column,
                 })?;
             }
-            let (input, out) = (input.clone(), out.to_owned());
-            self.units.push(Unit { step: index, operator, input, out, kind, source, ready });
+            unit.ready = ready;
+            self.units.push(unit);
         }
         Ok(())
     }
@@ -214,7 +254,7 @@ impl Steps {
                     return Err(unit.not_fitted(plan));
                 }
                 wanted[index] = true;
-                open.push(unit.source);
+                open.extend(&unit.sources);
             }
         }
         Ok(wanted)
@@ -233,10 +273,17 @@ impl Steps {
         for (unit, wanted) in self.units.iter().zip(wanted) {
             let ready = unit.ready.as_ref().filter(|_| *wanted);
             let out = ready.map(|ready| {
-                let input = column(unit.source, unit.kind, columns, &made, rows);
-                match train {
-                    Some(identities) => ready.apply_train(&input, identities),
-                    None => ready.apply(&input),
+                let input = |(&source, &kind)| column(source, kind, columns, &made, rows);
+                match (unit.sources.as_slice(), train) {
+                    ([source], Some(identities)) => {
+                        ready.apply_train(&input((source, &unit.kind())), identities)
+                    }
+                    ([source], None) => ready.apply(&input((source, &unit.kind()))),
+                    (sources, _) => {
+                        let inputs: Vec<_> = sources.iter().zip(&unit.kinds).map(input).collect();
+                        let inputs: Vec<&Column> = inputs.iter().map(|input| &**input).collect();
+                        ready.apply_together(&inputs)
+                    }
                 }
             });
             made.push(out.unwrap_or_default());
@@ -258,10 +305,4 @@ pub(super) fn column<'a>(
         Source::Made { unit, output } => made.get(unit).and_then(|m| m.get(output)),
     };
     found.map_or_else(|| Cow::Owned(Column::nulls(kind, rows)), Cow::Borrowed)
-}
-
-/// The name that the step gives to each of its inputs.
-pub(super) fn outs(step: &Step) -> impl Iterator<Item = &str> {
-    let outs = &step.outputs;
-    step.inputs.iter().enumerate().map(|(i, input)| outs.get(i).unwrap_or(input).as_str())
 }

@@ -530,3 +530,83 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_state_is_given_instead_of_learnt() {
+    let (recipe, plan) = example();
+    let learnt = fit(&recipe, &plan, &[&EVENTS]).unwrap();
+    let learning = learnt.steps.iter().filter(|step| !step.state.is_empty());
+    let given: Vec<_> = learning.map(|s| json!({"op": s.op, "state": s.state})).collect();
+    let take = |given: &[serde_json::Value]| {
+        FittedState::given(&recipe, &plan, "abc", &json!(given).to_string())
+    };
+    let state = take(&given).unwrap();
+    assert_eq!((&state.columns, &state.steps, state.rows), (&learnt.columns, &learnt.steps, 0));
+    let file = FittedState::from_json(&state.to_json(), "abc").unwrap();
+    let features = Features::bind(&recipe, &plan, &file).unwrap();
+    let of_learnt = Features::bind(&recipe, &plan, &learnt).unwrap();
+    let rows = EVENTS.len();
+    assert_eq!(features.apply(&batch(&EVENTS), rows), of_learnt.apply(&batch(&EVENTS), rows));
+
+    let mut other = given.clone();
+    other.swap(0, 1);
+    let mut unnamed = given.clone();
+    unnamed[0]["state"]["else"] = json!(1);
+    let mut partial = given.clone();
+    partial[0]["state"].as_object_mut().unwrap().remove("age");
+    let more = [given.clone(), given.clone()].concat();
+    for (given, message) in [
+        (&given[1..], "step 1 (`impute`) is given the state of"),
+        (&given[..2], "is given nothing: there are 2"),
+        (&other, "step 1 (`impute`) is given the state of `standard_scale`"),
+        (&unnamed, "is given `else`, and gives amount, age"),
+        (&partial, "step 1 (`impute`) is not fitted"),
+        (&more, "more than steps that learn"),
+    ] {
+        let error = take(given).unwrap_err().to_string();
+        assert!(error.contains(message), "{error}");
+    }
+    let error = FittedState::given(&recipe, &plan, "abc", "{").unwrap_err();
+    assert!(error.to_string().contains("cannot be taken"), "{error}");
+}
+
+/// `cross` of amount and hour, and of channel and customer; a text as a sparse vector beside them.
+#[test]
+fn steps_that_read_several_columns() {
+    let (recipe, plan) = recipe(
+        vec![
+            step("date_parts", &["time"], &["at"], json!({"parts": ["hour"]})),
+            step("impute", &["age"], &["full_age"], json!({"strategy": "mean"})),
+            step("cross", &["amount", "at_hour"], &[], json!({})),
+            step("cross", &["full_age", "count_1h"], &["both"], json!({"operation": "add"})),
+            step("cross", &["channel", "customer"], &["pair"], json!({"buckets": 64})),
+            step("tf_idf", &["channel"], &["words"], json!({"dimensions": 8, "idf": "none"})),
+        ],
+        &[0, 1, 0, 0, 0, 1],
+        &["amount_x_at_hour", "both", "pair", "words"],
+    );
+    let state = fit(&recipe, &plan, &[&EVENTS[..2], &EVENTS[2..]]).unwrap();
+    assert_eq!(state.columns[3].terms, Some(8));
+    let features = Features::bind(&recipe, &plan, &state).unwrap();
+    assert_eq!(features.names(), ["amount_x_at_hour", "both", "pair", "words"]);
+    let (of_text, of_numbers) = (Type::String, Type::Double);
+    assert_eq!(features.kinds(), [of_numbers, of_numbers, Type::Long, of_text]);
+    let columns = features.apply(&batch(&EVENTS), EVENTS.len());
+    assert_eq!(columns[0].number(0), Some(2.0));
+    assert_eq!(columns[0].number(1), None);
+    assert_eq!(columns[1], Column::doubles([32.0, 42.0, 52.0, 42.0, 42.0].map(Some)));
+    assert_eq!(columns[2].number(2), Some(0.0), "a missing channel");
+    assert_eq!(columns[3].text(2), Some(""), "no word");
+    assert!(columns[3].text(0).unwrap().ends_with(":1.0"));
+    let train = features.apply_train(&batch(&EVENTS), &identities(EVENTS.len()));
+    assert_eq!(train, columns);
+    let all = FittedState::new(
+        &Recipe { output: vec![], ..recipe },
+        &plan,
+        "abc",
+        5,
+        &state.steps.iter().cloned().map(Some).collect::<Vec<_>>(),
+    )
+    .unwrap();
+    assert!(all.columns.iter().any(|column| column.name == "words"), "{:?}", all.columns);
+}

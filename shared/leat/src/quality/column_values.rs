@@ -15,12 +15,12 @@ use std::collections::HashSet;
 
 use super::dates;
 use super::numbers::NumberTest;
-use super::pattern::Pattern;
 use super::row_test::Finding;
 use super::tree::{
     Comparison, Condition, Date, Number, Ruleset, Test, Text, TimeUnit, VariableValue,
 };
 use crate::column::{Type, Value};
+use crate::pattern::Pattern;
 use crate::{number, timestamp};
 
 /// A condition ready for the values of one column.

@@ -14,7 +14,6 @@ mod measure;
 mod metrics;
 mod numbers;
 mod parse;
-mod pattern;
 mod print;
 mod row_rule;
 mod row_test;

@@ -80,6 +80,8 @@ struct Known {
     place: Place,
     /// True if a step made it or took its place.
     stepped: bool,
+    /// True if its texts are sparse vectors, which can be a feature.
+    terms: bool,
 }
 
 impl Columns {
@@ -106,7 +108,8 @@ impl Columns {
             }
             None => {
                 let name = name.to_owned();
-                self.known.push(Known { name, lower, kind, level: 0, place, stepped: false });
+                let (level, stepped, terms) = (0, false, false);
+                self.known.push(Known { name, lower, kind, level, place, stepped, terms });
             }
         }
     }
@@ -316,12 +319,19 @@ impl Checker<'_> {
         let fitted = spec.is_some_and(|spec| spec.fitted);
         let level_after = if fitted { level + 1 } else { level };
         let names = self.names(step, spec);
-        for ((i, name), kind) in names.iter().enumerate().zip(&kinds) {
-            let outputs = match (spec, kind) {
-                (Some(spec), Some(kind)) if whole => self.outputs(spec, step, *kind),
+        let together = match spec {
+            Some(spec) if spec.arity == Arity::Together => kinds.len().max(1),
+            _ => 1,
+        };
+        for ((i, name), kinds) in names.iter().enumerate().zip(kinds.chunks(together)) {
+            let kinds: Option<Vec<Type>> = kinds.iter().copied().collect();
+            let outputs = match (spec, kinds) {
+                (Some(spec), Some(kinds)) if whole => self.outputs(spec, step, &kinds),
                 _ => Err(()),
             };
-            let own = step.inputs.get(i).filter(|input| *input == name);
+            // What reads several columns takes the place of none.
+            let reads_one = together == 1 || step.inputs.len() == 1;
+            let own = step.inputs.get(i).filter(|input| reads_one && *input == name);
             let place = if step.outputs.is_empty() {
                 place_of(step, "in", i)
             } else {
@@ -331,15 +341,8 @@ impl Checker<'_> {
                 Ok(Some(outputs)) => {
                     for output in outputs {
                         let made = output.name(name);
-                        let own = own.filter(|own| **own == made);
-                        self.make(
-                            &made,
-                            Some(output.kind),
-                            level_after,
-                            own.is_some(),
-                            place,
-                            columns,
-                        );
+                        let own = own.is_some_and(|own| *own == made);
+                        self.make(&made, &output, level_after, own, place, columns);
                     }
                 }
                 Ok(None) => self.open(&format!("{name}_"), place, columns),
@@ -347,8 +350,8 @@ impl Checker<'_> {
                 Err(()) => {
                     if columns.get(name).is_none() {
                         let (name, lower) = (name.clone(), name.to_lowercase());
-                        let known =
-                            Known { name, lower, kind: None, level: 0, place, stepped: true };
+                        let (kind, level, stepped, terms) = (None, 0, true, false);
+                        let known = Known { name, lower, kind, level, place, stepped, terms };
                         columns.known.push(known);
                     }
                     columns.open.push((format!("{name}_"), false));
@@ -419,13 +422,15 @@ impl Checker<'_> {
         let together = spec.is_some_and(|spec| spec.arity == Arity::Together);
         let wanted = if together { 1 } else { step.inputs.len() };
         let given = step.outputs.len();
-        let good = given == wanted || (given == 0 && !together);
+        let good = given == wanted || given == 0;
         if !good && spec.is_some() && !step.inputs.is_empty() {
             let message = format!("`out` has {given} names; `{}` gives {wanted} here", step.op);
             let place = step.places.get("out").copied().unwrap_or(step.place);
-            self.report.error(place, message, Some("one for each column it reads".into()));
+            let hint =
+                if together { "one for all it reads" } else { "one for each column it reads" };
+            self.report.error(place, message, Some(hint.into()));
         }
-        if given == 0 { step.inputs.clone() } else { step.outputs.clone() }
+        spec.map_or(Arity::Each, |spec| spec.arity).names(step)
     }
 
     /// What the operator says to the step; its refusal is reported.
@@ -433,9 +438,10 @@ impl Checker<'_> {
         &mut self,
         spec: &OperatorSpec,
         step: &Step,
-        kind: Type,
+        kinds: &[Type],
     ) -> Result<Option<Vec<Output>>, ()> {
-        let setting = Setting { spec, dialect: self.recipe.dialect, kind, step };
+        let kind = kinds.first().copied().ok_or(())?;
+        let setting = Setting { spec, dialect: self.recipe.dialect, kind, kinds, step };
         (spec.outputs)(&setting).map_err(|wrong| {
             let place = wrong.parameter.and_then(|parameter| step.places.get(parameter));
             self.report.error(place.copied().unwrap_or(step.place), wrong.message, wrong.hint);
@@ -446,7 +452,7 @@ impl Checker<'_> {
     fn make(
         &mut self,
         name: &str,
-        kind: Option<Type>,
+        output: &Output,
         level: usize,
         own: bool,
         place: Place,
@@ -463,10 +469,11 @@ impl Checker<'_> {
             );
         }
         if !own {
-            columns.add(name, kind, place, self.report);
+            columns.add(name, Some(output.kind), place, self.report);
         }
         if let Some(known) = columns.known.iter_mut().find(|known| known.name == name) {
-            (known.kind, known.level, known.stepped) = (kind, level, true);
+            (known.kind, known.level, known.stepped) = (Some(output.kind), level, true);
+            known.terms = output.terms.is_some();
         }
     }
 
@@ -490,7 +497,9 @@ fn place_of(step: &Step, key: &str, index: usize) -> Place {
 
 /// Each pattern of `output` names a column that can be a feature.
 fn output(recipe: &Recipe, places: &Places, columns: &Columns, report: &mut Report) {
-    let fit = |known: &Known| known.kind.is_none_or(|kind| kind.is_numeric() || kind == Type::Bool);
+    let fit = |known: &Known| {
+        known.terms || known.kind.is_none_or(|kind| kind.is_numeric() || kind == Type::Bool)
+    };
     for (wanted, place) in recipe.output.iter().zip(&places.output) {
         let open = columns.open.iter().any(|(prefix, _)| pattern::may_match(wanted, prefix));
         if wanted.contains('*') {

@@ -79,6 +79,9 @@ fn parameter(parameter: &Parameter) -> Value {
         ParameterKind::Number { min, max } => {
             json!({"type": "number", "minimum": min, "maximum": max})
         }
+        ParameterKind::Range { min, max } => json!({
+            "type": "array", "items": {"type": "integer", "minimum": min, "maximum": max}, "minItems": 2, "maxItems": 2,
+        }),
         ParameterKind::Scalar => json!({"type": ["number", "string", "boolean"]}),
         ParameterKind::Text | ParameterKind::TimeZone => json!({"type": "string"}),
         ParameterKind::Word(words) => json!({"enum": words}),

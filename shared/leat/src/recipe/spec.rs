@@ -38,8 +38,11 @@ pub struct Setting<'a> {
     pub spec: &'a OperatorSpec,
     /// Whose conventions hold where a parameter does not say.
     pub dialect: Dialect,
-    /// The type of the input: one of those that the operator takes.
+    /// The type of the input, or of the first: one of those that the operator takes.
     pub kind: Type,
+    /// The types of all inputs that the operator reads at once: one, or each of the step's if it takes them
+    /// [`Together`](Arity::Together).
+    pub kinds: &'a [Type],
     /// The step.
     pub step: &'a Step,
 }
@@ -86,6 +89,12 @@ impl Setting<'_> {
         self.value(name)?.as_u64()
     }
 
+    /// A [`ParameterKind::Range`] that is not below 0.
+    pub fn range(&self, name: &str) -> Option<(u64, u64)> {
+        let value = self.value(name)?;
+        Some((value.get(0)?.as_u64()?, value.get(1)?.as_u64()?))
+    }
+
     /// A [`ParameterKind::Number`].
     pub fn number(&self, name: &str) -> Option<f64> {
         self.value(name)?.as_f64()
@@ -110,17 +119,27 @@ pub struct Output {
     pub suffix: String,
     /// Its type.
     pub kind: Type,
+    /// The length of the vector, if each text of the column is a sparse one: see [`Output::terms`].
+    pub terms: Option<u32>,
 }
 
 impl Output {
     /// A column named as the step's `out` says.
     pub fn plain(kind: Type) -> Self {
-        Output { suffix: String::new(), kind }
+        Output { suffix: String::new(), kind, terms: None }
+    }
+
+    /// A sparse vector of `length` numbers, named as the step's `out` says. A row is a text `place:value place:value …`
+    /// of the places, from 0 and rising, whose value is not 0; without any it is an empty text. A value is printed as
+    /// any double: what it reads back to is the value, to the bit. Every format that carries text carries it, and a
+    /// feature may be one.
+    pub fn terms(length: u32) -> Self {
+        Output { suffix: String::new(), kind: Type::String, terms: Some(length) }
     }
 
     /// A column named `{out}_{suffix}`.
     pub fn suffixed(suffix: impl Into<String>, kind: Type) -> Self {
-        Output { suffix: suffix.into(), kind }
+        Output { suffix: suffix.into(), kind, terms: None }
     }
 
     /// The column's name under the step's `out` name.
@@ -134,8 +153,22 @@ impl Output {
 pub enum Arity {
     /// `in: [a, b]` is the same as two steps.
     Each,
-    /// All inputs make one result.
+    /// All inputs make one result, which is named by `out`; without it as the inputs are, with `_x_` between them.
     Together,
+}
+
+impl Arity {
+    /// The names that `step` gives to what it makes.
+    pub fn names(self, step: &Step) -> Vec<String> {
+        match (self, step.outputs.as_slice()) {
+            (Arity::Together, []) => vec![step.inputs.join("_x_")],
+            (Arity::Together, [name, ..]) => vec![name.clone()],
+            (Arity::Each, outs) => {
+                let inputs = step.inputs.iter().enumerate();
+                inputs.map(|(i, input)| outs.get(i).unwrap_or(input).clone()).collect()
+            }
+        }
+    }
 }
 
 /// A parameter of an operator.
@@ -171,6 +204,13 @@ pub enum ParameterKind {
         min: f64,
         /// The greatest.
         max: f64,
+    },
+    /// A list of two whole numbers within bounds, the second not below the first.
+    Range {
+        /// The least.
+        min: i64,
+        /// The greatest.
+        max: i64,
     },
     /// A number, a text or a boolean: the type of the column it goes to decides.
     Scalar,

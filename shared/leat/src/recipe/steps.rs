@@ -124,6 +124,9 @@ fn value(node: &Node, kind: ParameterKind) -> Result<Json, (&Node, Option<String
     {
         return values(node, items, kind);
     }
+    if let (ParameterKind::Range { min, max }, Data::List(items)) = (kind, &node.data) {
+        return range(node, items, min..=max);
+    }
     let Data::Scalar(scalar) = &node.data else { return refused(None) };
     if matches!(kind, ParameterKind::Words(_) | ParameterKind::Texts) {
         return refused(Some(format!("write a list: [{}]", short(&scalar.text))));
@@ -167,6 +170,29 @@ fn value(node: &Node, kind: ParameterKind) -> Result<Json, (&Node, Option<String
     }
 }
 
+/// Two whole numbers within `bounds`, the second not below the first.
+fn range<'n>(
+    node: &'n Node,
+    items: &'n [Node],
+    bounds: std::ops::RangeInclusive<i64>,
+) -> Result<Json, (&'n Node, Option<String>)> {
+    let whole = |item: &Node| match &item.data {
+        Data::Scalar(scalar) => match scalar.meaning() {
+            Meaning::Long(long) => bounds.contains(&long).then_some(long),
+            _ => None,
+        },
+        _ => None,
+    };
+    match items {
+        [least, most] => match (whole(least), whole(most)) {
+            (Some(a), Some(b)) if a <= b => Ok(Json::from(vec![a, b])),
+            (Some(_), Some(_)) => Err((node, Some("the second is below the first".into()))),
+            _ => Err((node, None)),
+        },
+        _ => Err((node, None)),
+    }
+}
+
 /// A list of words or texts: not empty, each once.
 fn values<'n>(
     node: &'n Node,
@@ -204,6 +230,9 @@ impl ParameterKind {
                 (false, true) => format!("a number up to {max}"),
                 (false, false) => "a number".into(),
             },
+            ParameterKind::Range { min, max } => {
+                format!("a list of two whole numbers from {min} to {max}, as [{min}, {max}]")
+            }
             ParameterKind::Scalar => "a number, a text or a bool".into(),
             ParameterKind::Text => "a text".into(),
             ParameterKind::Word(words) => format!("one of {}", words.join(", ")),

@@ -13,10 +13,11 @@
 //! - Errors: none. A name that is no time zone is refused when the recipe is read.
 //! - Source: SageMaker Data Wrangler's date-time featurizer for the periods; sine and cosine by `libm`.
 
+use jiff::Timestamp;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
-use jiff::{Timestamp, civil};
 
-use crate::column::{Column, Type, Value};
+use crate::calendar::Moment;
+use crate::column::{Column, Type, Value, Values};
 use crate::features::manual::manual;
 use crate::features::operator::{Apply, Local, local_outputs};
 use crate::recipe::spec::{Arity, OperatorSpec, Output, Parameter, ParameterKind, Setting, Wrong};
@@ -67,8 +68,8 @@ struct Part {
 
 #[derive(Clone, Copy)]
 enum Read {
-    Number(fn(civil::DateTime) -> i64),
-    Flag(fn(civil::DateTime) -> bool),
+    Number(fn(Moment) -> i64),
+    Flag(fn(Moment) -> bool),
 }
 
 impl std::fmt::Debug for Part {
@@ -77,35 +78,27 @@ impl std::fmt::Debug for Part {
     }
 }
 
-const fn number(
-    word: &'static str,
-    period: Option<(i64, i64)>,
-    read: fn(civil::DateTime) -> i64,
-) -> Part {
+const fn number(word: &'static str, period: Option<(i64, i64)>, read: fn(Moment) -> i64) -> Part {
     Part { word, period, read: Read::Number(read) }
 }
 
-const fn flag(word: &'static str, read: fn(civil::DateTime) -> bool) -> Part {
+const fn flag(word: &'static str, read: fn(Moment) -> bool) -> Part {
     Part { word, period: None, read: Read::Flag(read) }
 }
 
-fn day_of_week(t: civil::DateTime) -> i64 {
-    i64::from(t.weekday().to_monday_one_offset())
-}
-
 const PARTS: [Part; 12] = [
-    number("year", None, |t| i64::from(t.year())),
-    number("quarter", Some((1, 4)), |t| (i64::from(t.month()) + 2) / 3),
-    number("month", Some((1, 12)), |t| i64::from(t.month())),
-    number("week", Some((1, 53)), |t| i64::from(t.date().iso_week_date().week())),
-    number("day", Some((1, 31)), |t| i64::from(t.day())),
-    number("day_of_week", Some((1, 7)), day_of_week),
-    number("day_of_year", Some((1, 366)), |t| i64::from(t.day_of_year())),
-    number("hour", Some((0, 23)), |t| i64::from(t.hour())),
-    number("minute", Some((0, 59)), |t| i64::from(t.minute())),
-    number("second", Some((0, 59)), |t| i64::from(t.second())),
-    flag("is_weekend", |t| day_of_week(t) >= 6),
-    flag("is_month_end", |t| t.day() == t.days_in_month()),
+    number("year", None, Moment::year),
+    number("quarter", Some((1, 4)), Moment::quarter),
+    number("month", Some((1, 12)), Moment::month),
+    number("week", Some((1, 53)), Moment::week),
+    number("day", Some((1, 31)), Moment::day),
+    number("day_of_week", Some((1, 7)), Moment::day_of_week),
+    number("day_of_year", Some((1, 366)), Moment::day_of_year),
+    number("hour", Some((0, 23)), Moment::hour),
+    number("minute", Some((0, 59)), Moment::minute),
+    number("second", Some((0, 59)), Moment::second),
+    flag("is_weekend", |moment| moment.day_of_week() >= 6),
+    flag("is_month_end", Moment::is_month_end),
 ];
 
 const WORDS: [&str; PARTS.len()] = {
@@ -121,9 +114,26 @@ const WORDS: [&str; PARTS.len()] = {
 /// The parameters; ready to run.
 #[derive(Debug)]
 pub struct DateParts {
-    parts: Vec<Part>,
-    cyclic: bool,
-    zone: TimeZone,
+    parts: Vec<(Part, Option<Circle>)>,
+    /// None: UTC.
+    zone: Option<TimeZone>,
+}
+
+/// Where each value of a part lies on its circle, from the least.
+#[derive(Debug)]
+struct Circle {
+    least: i64,
+    sines: Vec<f64>,
+    cosines: Vec<f64>,
+}
+
+impl Circle {
+    fn new((least, greatest): (i64, i64)) -> Self {
+        let count = 1 + greatest - least;
+        let angle = |x: i64| 2.0 * std::f64::consts::PI * x as f64 / count as f64;
+        let of = |function: fn(f64) -> f64| (0..count).map(|x| function(angle(x))).collect();
+        Circle { least, sines: of(libm::sin), cosines: of(libm::cos) }
+    }
 }
 
 impl Local for DateParts {
@@ -137,34 +147,42 @@ impl Local for DateParts {
                 "write a name of the IANA database, such as Asia/Hong_Kong",
             )
         })?;
-        let part = |word: &String| PARTS.into_iter().find(|part| part.word == word);
-        Ok(DateParts {
-            parts: words.iter().filter_map(part).collect(),
-            cyclic: setting.bool("cyclic").unwrap_or(false),
-            zone,
-        })
+        let cyclic = setting.bool("cyclic").unwrap_or(false);
+        let part = |word: &String| {
+            let part = PARTS.into_iter().find(|part| part.word == word)?;
+            Some((part, part.period.filter(|_| cyclic).map(Circle::new)))
+        };
+        let zone = (name != "UTC").then_some(zone);
+        Ok(DateParts { parts: words.iter().filter_map(part).collect(), zone })
     }
 }
 
 impl DateParts {
-    /// The clock and the calendar at `micros`.
-    fn civil(&self, micros: i64) -> Option<civil::DateTime> {
-        Some(self.zone.to_datetime(Timestamp::from_microsecond(micros).ok()?))
+    /// What the zone shows at the time of each row; none where no calendar has it.
+    fn local(&self, column: &Column) -> Vec<Option<Moment>> {
+        let known = Timestamp::MIN.as_microsecond()..=Timestamp::MAX.as_microsecond();
+        let times = match column.values() {
+            Values::Timestamp(times) => times.as_slice(),
+            _ => &[],
+        };
+        let valid = column.validity();
+        let local = |(row, &time): (usize, &i64)| {
+            if !valid.get(row) || !known.contains(&time) {
+                return None;
+            }
+            let offset = match &self.zone {
+                None => 0,
+                Some(zone) => zone.to_offset(Timestamp::from_microsecond(time).ok()?).seconds(),
+            };
+            Some(Moment(time + i64::from(offset) * 1_000_000))
+        };
+        times.iter().enumerate().map(local).collect()
     }
-
-    fn period(&self, part: Part) -> Option<(i64, i64)> {
-        part.period.filter(|_| self.cyclic)
-    }
-}
-
-/// Where `x` lies on the circle from `least` to `greatest`, as an angle.
-fn angle(x: i64, (least, greatest): (i64, i64)) -> f64 {
-    2.0 * std::f64::consts::PI * (x - least) as f64 / (1 + greatest - least) as f64
 }
 
 impl Apply for DateParts {
     fn outputs(&self) -> Vec<Output> {
-        let outputs = |&part: &Part| match (self.period(part), part.read) {
+        let outputs = |(part, circle): &(Part, Option<Circle>)| match (circle, part.read) {
             (Some(_), _) => vec![
                 Output::suffixed(format!("{}_sin", part.word), Type::Double),
                 Output::suffixed(format!("{}_cos", part.word), Type::Double),
@@ -176,25 +194,23 @@ impl Apply for DateParts {
     }
 
     fn apply(&self, column: &Column) -> Vec<Column> {
-        let times: Vec<_> =
-            (0..column.len()).map(|row| self.civil(column.timestamp(row)?)).collect();
-        let columns = |&part: &Part| match (part.read, self.period(part)) {
-            (Read::Number(read), Some(period)) => {
-                let of = |function: fn(f64) -> f64| {
-                    Column::doubles(
-                        times.iter().map(|t| t.map(|t| function(angle(read(t), period)))),
-                    )
+        let times = self.local(column);
+        let times = times.iter().copied();
+        let columns = |(part, circle): &(Part, Option<Circle>)| match (part.read, circle) {
+            (Read::Number(read), Some(Circle { least, sines, cosines })) => {
+                let of = |table: &[f64]| {
+                    let place = |t| usize::try_from(read(t) - least).ok();
+                    Column::doubles(times.clone().map(|t| table.get(place(t?)?).copied()))
                 };
-                vec![of(libm::sin), of(libm::cos)]
+                vec![of(sines), of(cosines)]
             }
             (Read::Number(read), None) => {
-                vec![Column::longs(times.iter().map(|t| t.map(read)))]
+                vec![Column::longs(times.clone().map(|t| Some(read(t?))))]
             }
             (Read::Flag(read), _) => {
                 let mut flags = Column::new(Type::Bool);
-                times
-                    .iter()
-                    .for_each(|t| flags.push(t.map_or(Value::Null, |t| Value::Bool(read(t)))));
+                let value = |t: Option<Moment>| t.map_or(Value::Null, |t| Value::Bool(read(t)));
+                times.clone().for_each(|t| flags.push(value(t)));
                 vec![flags]
             }
         };

@@ -17,6 +17,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::column::{Column, Type, Value};
+use crate::features::columnwise::of_numbers;
 use crate::features::counts::{Counts, Label};
 use crate::features::manual::manual;
 use crate::features::operator::{Apply, Fitted, Lesson, fitted_outputs};
@@ -285,12 +286,14 @@ impl Apply for Ready {
     }
 
     fn apply(&self, column: &Column) -> Vec<Column> {
+        if let (Fill::Number(fill), true) = (&self.value, column.kind().is_numeric()) {
+            return vec![of_numbers(column, |x| {
+                Some(x.filter(|x| x.is_finite()).unwrap_or(*fill))
+            })];
+        }
         let mut out = Column::new(self.gives);
         for row in 0..column.len() {
             match present(column.get(row)) {
-                Some(Value::Long(x)) if self.gives == Type::Double => {
-                    out.push(Value::Double(x as f64));
-                }
                 Some(value) => out.push(value),
                 None => out.push(self.value.value()),
             }
@@ -397,6 +400,7 @@ mod tests {
                 spec: &SPEC,
                 dialect: Default::default(),
                 kind: Type::Double,
+                kinds: &[Type::Double],
                 step: &step,
             };
             Impute::read(&setting).unwrap()

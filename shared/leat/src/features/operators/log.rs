@@ -9,6 +9,7 @@
 //! - Source: numpy's `log`, `log1p`, `log2`, `log10`, by `libm`, so that every machine gives the same bits.
 
 use crate::column::{Column, Type};
+use crate::features::columnwise::of_numbers;
 use crate::features::manual::manual;
 use crate::features::operator::{Apply, Local, local_outputs};
 use crate::recipe::spec::{Arity, OperatorSpec, Output, Parameter, ParameterKind, Setting, Wrong};
@@ -104,7 +105,7 @@ impl Apply for Log {
     }
 
     fn apply(&self, column: &Column) -> Vec<Column> {
-        vec![Column::doubles((0..column.len()).map(|row| self.log(column.number(row)?)))]
+        vec![of_numbers(column, |x| self.log(x?))]
     }
 }
 

@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::column::{Column, Type};
 use crate::features::counts::{Counts, Label};
+use crate::features::lookup::{Found, Lookup};
 use crate::features::manual::manual;
 use crate::features::operator::{Apply, Fitted, Lesson, fitted_outputs};
 use crate::recipe::Dialect;
@@ -134,7 +135,7 @@ pub struct State {
 #[derive(Debug)]
 pub struct Ready {
     outputs: Vec<Output>,
-    hits: BTreeMap<Label, Hit>,
+    hits: Lookup<Hit>,
     unseen: Hit,
     missing: Hit,
 }
@@ -229,10 +230,6 @@ impl Fitted for OneHot {
 
     fn ready(self, state: State) -> Result<Ready, String> {
         let State { labels, infrequent, .. } = state;
-        let foreign = |label: &&Label| label.kind() != self.kind;
-        if let Some(label) = labels.iter().chain(&infrequent).find(foreign) {
-            return Err(format!("its label `{label}` is no {}", self.kind));
-        }
         if labels.len() > MOST_COLUMNS {
             return Err(format!("it has {} labels; {MOST_COLUMNS} are the most", labels.len()));
         }
@@ -245,15 +242,13 @@ impl Fitted for OneHot {
                 (labels.len() + usize::from(!infrequent.is_empty()) == 2).then_some(0)
             }
         };
-        let (mut outputs, mut hits) = (Vec::new(), BTreeMap::new());
+        let (mut outputs, mut hits) = (Vec::new(), Vec::new());
         for (index, label) in labels.into_iter().enumerate() {
             let hit = if Some(index) == dropped { Hit::Zeros } else { Hit::Column(outputs.len()) };
             if hit != Hit::Zeros {
                 outputs.push(Output::suffixed(label.to_string(), Type::Long));
             }
-            if hits.insert(label.clone(), hit).is_some() {
-                return Err(format!("its label `{label}` is there twice"));
-            }
+            hits.push((label, hit));
         }
         let mut extra = |wanted: bool, suffix: &str| {
             if wanted {
@@ -266,6 +261,7 @@ impl Fitted for OneHot {
         let others = extra(bucket, "infrequent");
         let none = extra(self.missing == Policy::Keep, "missing");
         hits.extend(infrequent.into_iter().map(|label| (label, others)));
+        let hits = Lookup::new(self.kind, hits, "label")?;
         let hit = |policy, kept| match policy {
             Policy::Ignore => Hit::Zeros,
             Policy::Keep => kept,
@@ -307,9 +303,10 @@ impl Apply for Ready {
 
     fn apply(&self, column: &Column) -> Vec<Column> {
         let hits: Vec<Hit> = (0..column.len())
-            .map(|row| match Label::at(column, row) {
-                Some(label) => self.hits.get(&label).copied().unwrap_or(self.unseen),
-                None => self.missing,
+            .map(|row| match self.hits.find(column, row) {
+                Found::Known(hit) => *hit,
+                Found::Unseen => self.unseen,
+                Found::Missing => self.missing,
             })
             .collect();
         let one = |index| {

@@ -16,6 +16,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::column::{Column, Type};
+use crate::features::columnwise::of_numbers;
 use crate::features::manual::manual;
 use crate::features::operator::{Apply, Fitted, Lesson, fitted_outputs};
 use crate::number::Moments;
@@ -177,8 +178,7 @@ impl Apply for Ready {
     }
 
     fn apply(&self, column: &Column) -> Vec<Column> {
-        let number = |row| column.number(row).filter(|x| x.is_finite());
-        vec![Column::doubles((0..column.len()).map(|row| self.scaled(number(row)?)))]
+        vec![of_numbers(column, |x| self.scaled(x.filter(|x| x.is_finite())?))]
     }
 }
 

@@ -18,13 +18,12 @@
 //!   gives a category of one row its bare label, is not there; folds go by identity, not by place; the target is never
 //!   multiclass.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use crate::column::{Column, Type};
 use crate::features::counts::{Label, Tallies, Tally};
 use crate::features::folds::{Folds, Sum, fold_of};
+use crate::features::lookup::{Found, Lookup};
 use crate::features::manual::manual;
 use crate::features::operator::{Apply, Fitted, Lesson, fitted_outputs};
 use crate::recipe::spec::{Arity, OperatorSpec, Output, Parameter, ParameterKind, Setting, Wrong};
@@ -104,7 +103,7 @@ pub struct Encoded {
 #[derive(Debug)]
 pub struct Ready {
     folds: usize,
-    categories: BTreeMap<Label, Encoded>,
+    categories: Lookup<Encoded>,
     missing: Encoded,
     unseen: Encoded,
 }
@@ -183,15 +182,7 @@ impl Fitted for TargetEncode {
         if !of_categories.chain(&missing).chain([&unseen]).all(whole) {
             return Err(format!("it has not a value for each of {folds} folds"));
         }
-        let mut known = BTreeMap::new();
-        for (label, encoded) in categories {
-            if label.kind() != self.kind {
-                return Err(format!("its category `{label}` is no {}", self.kind));
-            }
-            if known.insert(label.clone(), encoded).is_some() {
-                return Err(format!("its category `{label}` is there twice"));
-            }
-        }
+        let known = Lookup::new(self.kind, categories, "category")?;
         let missing = missing.unwrap_or_else(|| unseen.clone());
         Ok(Ready { folds, categories: known, missing, unseen })
     }
@@ -228,9 +219,10 @@ impl Means {
 
 impl Ready {
     fn of(&self, column: &Column, row: usize) -> &Encoded {
-        match Label::at(column, row) {
-            Some(category) => self.categories.get(&category).unwrap_or(&self.unseen),
-            None => &self.missing,
+        match self.categories.find(column, row) {
+            Found::Known(encoded) => encoded,
+            Found::Unseen => &self.unseen,
+            Found::Missing => &self.missing,
         }
     }
 }

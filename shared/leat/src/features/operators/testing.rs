@@ -66,8 +66,34 @@ pub fn apply(
     column: &Column,
 ) -> Result<Vec<(String, Column)>, String> {
     let step = setting(spec, parameters);
-    let setting = Setting { spec, dialect: Dialect::Sklearn, kind: column.kind(), step: &step };
+    let kinds = [column.kind()];
+    let setting =
+        Setting { spec, dialect: Dialect::Sklearn, kind: kinds[0], kinds: &kinds, step: &step };
     run(&setting, &Value::Null, column)
+}
+
+/// [`apply`] of an operator that takes its inputs together.
+pub fn apply_together(
+    spec: &OperatorSpec,
+    parameters: &str,
+    columns: &[&Column],
+) -> Result<Vec<(String, Column)>, String> {
+    let step = setting(spec, parameters);
+    let kinds: Vec<Type> = columns.iter().map(|column| column.kind()).collect();
+    let dialect = Dialect::Sklearn;
+    let setting = Setting { spec, dialect, kind: kinds[0], kinds: &kinds, step: &step };
+    let ready = of(spec).ready(&setting, &Value::Null)?;
+    let (outputs, made) = (ready.outputs(), ready.apply_together(columns));
+    let rows = columns[0].len();
+    for (output, found) in outputs.iter().zip(&made) {
+        assert_eq!((output.kind, rows), (found.kind(), found.len()), "{output:?}");
+    }
+    for row in 0..rows {
+        let single: Vec<Column> = columns.iter().map(|column| column.gather(&[row])).collect();
+        let single = ready.apply_together(&single.iter().collect::<Vec<_>>());
+        assert!(made.iter().map(|whole| whole.gather(&[row])).eq(single), "row {row}");
+    }
+    Ok(outputs.iter().map(|o| o.name("x")).zip(made).collect())
 }
 
 /// The state learnt from `fit`, and the columns that it makes of `column`.
@@ -89,7 +115,8 @@ pub fn fit_apply_in(
     column: &Column,
 ) -> Result<(Value, Vec<(String, Column)>), String> {
     let step = setting(spec, parameters);
-    let setting = Setting { spec, dialect, kind: fit.kind(), step: &step };
+    let kinds = [fit.kind()];
+    let setting = Setting { spec, dialect, kind: kinds[0], kinds: &kinds, step: &step };
     let mut learner = of(spec).learner(&setting).unwrap().map_err(|wrong| wrong.message)?;
     learner.update(fit, &LESSON);
     let state = learner.finish()?;
@@ -133,7 +160,9 @@ pub fn taught(
     identities: &[Identity],
 ) -> Result<Taught, String> {
     let step = setting(spec, parameters);
-    let setting = Setting { spec, dialect: Dialect::Sklearn, kind: column.kind(), step: &step };
+    let kinds = [column.kind()];
+    let setting =
+        Setting { spec, dialect: Dialect::Sklearn, kind: kinds[0], kinds: &kinds, step: &step };
     let mut learner = of(spec).learner(&setting).unwrap().map_err(|wrong| wrong.message)?;
     learner.update(column, &Lesson { label: Some(labels), identities });
     let state = learner.finish()?;
@@ -145,7 +174,15 @@ pub fn taught(
 #[track_caller]
 pub fn wrong(spec: &OperatorSpec, kind: Type, parameters: &str) -> Wrong {
     let step = setting(spec, parameters);
-    let setting = Setting { spec, dialect: Dialect::Sklearn, kind, step: &step };
+    let setting = Setting { spec, dialect: Dialect::Sklearn, kind, kinds: &[kind], step: &step };
+    (spec.outputs)(&setting).expect_err(parameters)
+}
+
+/// [`wrong`] for columns of `kinds`, read together.
+#[track_caller]
+pub fn wrong_together(spec: &OperatorSpec, kinds: &[Type], parameters: &str) -> Wrong {
+    let step = setting(spec, parameters);
+    let setting = Setting { spec, dialect: Dialect::Sklearn, kind: kinds[0], kinds, step: &step };
     (spec.outputs)(&setting).expect_err(parameters)
 }
 
@@ -169,7 +206,9 @@ pub fn law<F: Fitted>(
     turn: usize,
 ) -> Result<(), TestCaseError> {
     let step = setting(spec, parameters);
-    let setting = Setting { spec, dialect: Dialect::Sklearn, kind: column.kind(), step: &step };
+    let kinds = [column.kind()];
+    let setting =
+        Setting { spec, dialect: Dialect::Sklearn, kind: kinds[0], kinds: &kinds, step: &step };
     let operator = F::read(&setting).expect(parameters);
     let mut whole = F::Partial::default();
     operator.update(&mut whole, column, lesson);

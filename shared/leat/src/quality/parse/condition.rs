@@ -2,13 +2,13 @@
 //! condition they make.
 
 use super::super::dates;
-use super::super::pattern::Pattern;
 use super::super::tree::{
     Arithmetic, Comparison, Condition, Date, Duration, Number, Size, SizeUnit, Test, Text,
     TimeUnit, VariableValue,
 };
 use super::super::types::ConditionKind;
 use super::{KEYWORDS, Parsed, Parser, Stop, Word, is_keyword, is_section, nearest};
+use crate::pattern::Pattern;
 use crate::recipe::Place;
 
 /// An operand as it looks.

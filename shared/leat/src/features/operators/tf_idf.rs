@@ -1,0 +1,606 @@
+//! `tf_idf`: how often each word is in a text, by how rare it is, as a sparse vector whose places are hashes of words.
+//!
+//! - Takes: a column of text.
+//! - Gives: a sparse vector of `dimensions` numbers: a text `place:value place:value …`, places from 0 and rising, those
+//!   of value 0 left out; see `tokens` for what a word is. A missing text, and one without words, gives the empty text.
+//! - Words: `words` are of two or more letters, digits and underscores; `alphanumeric` of one or more ASCII letters and
+//!   digits; `blanks` whatever stands between blanks. By default `words` in dialect `sklearn`, `blanks` in `spark`.
+//!   Capitals become small first, unless `lowercase: false`. With `ngrams: [1, 2]` words that follow each other are
+//!   terms too, with one blank between them.
+//! - Place: MurmurHash3 (x86, 32 bits) of a term's bytes in UTF-8. In `sklearn` the seed is 0 and the place the hash's
+//!   size as a signed number, modulo `dimensions`; in `spark` the seed is 42 and the place the signed hash, never
+//!   negative modulo. Terms that meet in a place count together; with `signed` those of a negative hash count −1.
+//! - Value: tf · idf, divided by the norm of all values. tf is the count, with `sublinear` 1 + ln count. idf is
+//!   ln((1 + n)/(1 + df)) + 1 with `idf: sklearn`, ln((1 + n)/(1 + df)) with `spark`, 1 with `none`: n rows, df of which
+//!   have a term in the place. `norm` is l2, l1 or none. By default `idf: sklearn` and `norm: l2` in dialect `sklearn`,
+//!   `idf: spark` and `norm: none` in `spark`.
+//! - Edges: with `decimals` a value is rounded to so many, halves away from 0. Missing texts count as rows without words
+//!   in `fit`. A row whose values are all 0 has no norm, and is empty.
+//! - State: rows, and idf by place. Counts are by place, so parts of the data are fitted and merged in any order.
+//! - Errors: `signed` with `sublinear`, as a count below 0 has no logarithm.
+//! - Source: scikit-learn `HashingVectorizer(norm=None)` and `TfidfTransformer`; Spark `HashingTF` and `IDF`. Departs: what
+//!   a letter is says Rust's Unicode, which counts vowel signs among them; a value that is cancelled to 0 is left out.
+
+use serde::{Deserialize, Serialize};
+
+use crate::column::{Column, Type, Value};
+use crate::features::columnwise::Key;
+use crate::features::manual::manual;
+use crate::features::murmur3::Buckets;
+use crate::features::operator::{Apply, Fitted, Lesson, fitted_outputs};
+use crate::number;
+use crate::recipe::Dialect;
+use crate::recipe::spec::{Arity, OperatorSpec, Output, Parameter, ParameterKind, Setting, Wrong};
+
+/// What the operator says of itself.
+pub const SPEC: OperatorSpec = OperatorSpec {
+    name: "tf_idf",
+    summary: "A sparse vector of a text's words, by how often and how rare they are.",
+    manual: manual!("tf_idf.rs"),
+    version: 1,
+    fitted: true,
+    supervised: false,
+    takes: &[Type::String],
+    arity: Arity::Each,
+    parameters: &[
+        Parameter {
+            name: "dimensions",
+            kind: ParameterKind::Integer { min: 1, max: 1 << 18 },
+            default: "256",
+            required: false,
+            help: "How many places the vector has.",
+        },
+        Parameter {
+            name: "tokens",
+            kind: ParameterKind::Word(&["words", "alphanumeric", "blanks"]),
+            default: "",
+            required: false,
+            help: "What a word is. By default `words` in dialect sklearn, `blanks` in spark.",
+        },
+        Parameter {
+            name: "lowercase",
+            kind: ParameterKind::Bool,
+            default: "true",
+            required: false,
+            help: "Make capitals small first.",
+        },
+        Parameter {
+            name: "ngrams",
+            kind: ParameterKind::Range { min: 1, max: 5 },
+            default: "[1, 1]",
+            required: false,
+            help: "How many words a term has, at least and at most.",
+        },
+        Parameter {
+            name: "signed",
+            kind: ParameterKind::Bool,
+            default: "false",
+            required: false,
+            help: "Count terms of a negative hash down, so that those that meet cancel out on average.",
+        },
+        Parameter {
+            name: "sublinear",
+            kind: ParameterKind::Bool,
+            default: "false",
+            required: false,
+            help: "Take 1 + ln of a count for the count.",
+        },
+        Parameter {
+            name: "idf",
+            kind: ParameterKind::Word(&["sklearn", "spark", "none"]),
+            default: "",
+            required: false,
+            help: "How the rarity of a place counts. By default that of the dialect.",
+        },
+        Parameter {
+            name: "norm",
+            kind: ParameterKind::Word(&["l2", "l1", "none"]),
+            default: "",
+            required: false,
+            help: "What a row is divided by. By default l2 in dialect sklearn, none in spark.",
+        },
+        Parameter {
+            name: "decimals",
+            kind: ParameterKind::Integer { min: 0, max: 9 },
+            default: "",
+            required: false,
+            help: "Round values to so many decimals. By default they keep all their digits.",
+        },
+    ],
+    outputs: fitted_outputs::<TfIdf>,
+};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tokens {
+    Words,
+    Alphanumeric,
+    Blanks,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Idf {
+    Sklearn,
+    Spark,
+    None,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Norm {
+    L2,
+    L1,
+    None,
+}
+
+/// The parameters.
+#[derive(Clone, Copy, Debug)]
+pub struct TfIdf {
+    terms: Terms,
+    dimensions: u32,
+    sublinear: bool,
+    idf: Idf,
+    norm: Norm,
+    /// 10 to the number of decimals.
+    round: Option<f64>,
+}
+
+/// How a text becomes places.
+#[derive(Clone, Copy, Debug)]
+struct Terms {
+    tokens: Tokens,
+    lowercase: bool,
+    least: usize,
+    most: usize,
+    signed: bool,
+    buckets: Buckets,
+}
+
+/// What was seen: in how many of the rows each place had a term; empty if there was none.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Seen {
+    rows: u64,
+    frequencies: Vec<u64>,
+}
+
+/// What was learnt.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct State {
+    rows: u64,
+    /// By place; empty with `idf: none`.
+    idf: Vec<f64>,
+}
+
+/// Ready to run.
+#[derive(Debug)]
+pub struct Ready {
+    operator: TfIdf,
+    idf: Vec<f64>,
+}
+
+/// What one text after another is counted in: its buffers are reused.
+#[derive(Debug, Default)]
+struct Counter {
+    /// By place; all 0 between texts.
+    counts: Vec<i32>,
+    /// The places of a text that have a term.
+    touched: Vec<u32>,
+    /// By place; all false between texts.
+    held: Vec<bool>,
+    /// The text in small letters, and where its words are in it.
+    text: Vec<u8>,
+    words: Vec<(usize, usize)>,
+}
+
+impl Counter {
+    fn new(dimensions: u32) -> Self {
+        let places = dimensions as usize;
+        Counter { counts: vec![0; places], held: vec![false; places], ..Counter::default() }
+    }
+
+    fn hit(&mut self, terms: &Terms, hash: u32) {
+        let (place, negative) = terms.buckets.bucket(hash);
+        let count = &mut self.counts[place as usize];
+        *count = count.saturating_add(if negative && terms.signed { -1 } else { 1 });
+        let held = &mut self.held[place as usize];
+        if !*held {
+            *held = true;
+            self.touched.push(place);
+        }
+    }
+
+    /// Counts the terms of `text`; `touched` are their places, rising.
+    fn count(&mut self, terms: &Terms, text: &[u8]) {
+        self.fold(terms, text);
+        self.split(terms.tokens);
+        for length in terms.least..=terms.most {
+            for at in 0..(self.words.len() + 1).saturating_sub(length) {
+                let mut hash = terms.buckets.hasher();
+                for (i, &(start, end)) in self.words[at..at + length].iter().enumerate() {
+                    if i > 0 {
+                        hash.add(b" ");
+                    }
+                    hash.add(&self.text[start..end]);
+                }
+                self.hit(terms, hash.finish());
+            }
+        }
+        self.touched.sort_unstable();
+    }
+
+    /// Forgets the text.
+    fn clear(&mut self) {
+        for place in self.touched.drain(..) {
+            self.counts[place as usize] = 0;
+            self.held[place as usize] = false;
+        }
+    }
+
+    /// The text in small letters.
+    fn fold(&mut self, terms: &Terms, text: &[u8]) {
+        self.text.clear();
+        if !terms.lowercase || text.is_ascii() {
+            self.text.extend_from_slice(text);
+            if terms.lowercase {
+                self.text.make_ascii_lowercase();
+            }
+        } else {
+            let text = std::str::from_utf8(text).unwrap_or_default();
+            self.text.extend_from_slice(text.to_lowercase().as_bytes());
+        }
+    }
+
+    fn split(&mut self, tokens: Tokens) {
+        self.words.clear();
+        let (text, words) = (&self.text, &mut self.words);
+        let ascii: fn(u8) -> bool = match tokens {
+            Tokens::Alphanumeric => |b| b.is_ascii_alphanumeric(),
+            Tokens::Words if text.is_ascii() => |b| b.is_ascii_alphanumeric() || b == b'_',
+            Tokens::Blanks if text.is_ascii() => |b| !b.is_ascii_whitespace() && b != 0x0b,
+            _ => return self.split_unicode(tokens),
+        };
+        let least = if tokens == Tokens::Words { 2 } else { 1 };
+        let mut start = 0;
+        for end in 0..=text.len() {
+            if text.get(end).is_none_or(|byte| !ascii(*byte)) {
+                if end - start >= least {
+                    words.push((start, end));
+                }
+                start = end + 1;
+            }
+        }
+    }
+
+    fn split_unicode(&mut self, tokens: Tokens) {
+        let text = std::str::from_utf8(&self.text).unwrap_or_default();
+        let of_word = |c: char| match tokens {
+            Tokens::Blanks => !c.is_whitespace(),
+            _ => c.is_alphanumeric() || c == '_',
+        };
+        for word in text.split(|c| !of_word(c)) {
+            let long = tokens == Tokens::Blanks || word.chars().nth(1).is_some();
+            if !word.is_empty() && long {
+                let start = word.as_ptr() as usize - text.as_ptr() as usize;
+                self.words.push((start, start + word.len()));
+            }
+        }
+    }
+}
+
+impl Fitted for TfIdf {
+    type Partial = Seen;
+    type State = State;
+    type Ready = Ready;
+
+    fn read(setting: &Setting<'_>) -> Result<Self, Wrong> {
+        let sklearn = setting.dialect == Dialect::Sklearn;
+        let tokens = match setting.text("tokens").as_deref() {
+            Some("words") => Tokens::Words,
+            Some("alphanumeric") => Tokens::Alphanumeric,
+            None if sklearn => Tokens::Words,
+            _ => Tokens::Blanks,
+        };
+        let idf = match setting.text("idf").as_deref() {
+            Some("sklearn") => Idf::Sklearn,
+            Some("none") => Idf::None,
+            None if sklearn => Idf::Sklearn,
+            _ => Idf::Spark,
+        };
+        let norm = match setting.text("norm").as_deref() {
+            Some("l2") => Norm::L2,
+            Some("l1") => Norm::L1,
+            None if sklearn => Norm::L2,
+            _ => Norm::None,
+        };
+        let (signed, sublinear) =
+            (setting.bool("signed").unwrap_or(false), setting.bool("sublinear").unwrap_or(false));
+        if signed && sublinear {
+            let message = "with `signed` counts can be below 0, which have no logarithm";
+            return Err(Wrong::at("sublinear", message, "leave one of them out"));
+        }
+        let dimensions = setting.whole("dimensions").unwrap_or(256);
+        let (least, most) = setting.range("ngrams").unwrap_or((1, 1));
+        let terms = Terms {
+            tokens,
+            lowercase: setting.bool("lowercase").unwrap_or(true),
+            least: usize::try_from(least).unwrap_or(1),
+            most: usize::try_from(most).unwrap_or(1),
+            signed,
+            buckets: Buckets::new(setting.dialect, None, dimensions),
+        };
+        let decimals = setting.whole("decimals");
+        let round = decimals.map(|n| (0..n).fold(1.0, |power, _| power * 10.0));
+        let dimensions = u32::try_from(dimensions).unwrap_or(1);
+        Ok(TfIdf { terms, dimensions, sublinear, idf, norm, round })
+    }
+
+    fn outputs(&self) -> Option<Vec<Output>> {
+        Some(vec![Output::terms(self.dimensions)])
+    }
+
+    fn update(&self, seen: &mut Seen, column: &Column, _: &Lesson<'_>) {
+        seen.rows = seen.rows.saturating_add(column.len() as u64);
+        if self.idf == Idf::None {
+            return;
+        }
+        let mut counter = Counter::new(self.dimensions);
+        for row in 0..column.len() {
+            let Some(text) = Key::at(column, row) else { continue };
+            counter.count(&self.terms, text.bytes());
+            if !counter.touched.is_empty() {
+                seen.frequencies.resize(self.dimensions as usize, 0);
+            }
+            for &place in &counter.touched {
+                seen.frequencies[place as usize] += 1;
+            }
+            counter.clear();
+        }
+    }
+
+    fn merge(&self, seen: &mut Seen, other: &Seen) {
+        seen.rows = seen.rows.saturating_add(other.rows);
+        if seen.frequencies.len() < other.frequencies.len() {
+            seen.frequencies.resize(other.frequencies.len(), 0);
+        }
+        for (sum, more) in seen.frequencies.iter_mut().zip(&other.frequencies) {
+            *sum = sum.saturating_add(*more);
+        }
+    }
+
+    fn finish(&self, seen: &Seen) -> Result<State, String> {
+        let rows = seen.rows;
+        let idf = |place| {
+            let frequency = seen.frequencies.get(place).copied().unwrap_or_default();
+            let ratio = (1.0 + rows as f64) / (1.0 + frequency as f64);
+            libm::log(ratio) + if self.idf == Idf::Sklearn { 1.0 } else { 0.0 }
+        };
+        let places = if self.idf == Idf::None { 0 } else { self.dimensions as usize };
+        Ok(State { rows, idf: (0..places).map(idf).collect() })
+    }
+
+    fn ready(self, state: State) -> Result<Ready, String> {
+        let places = self.dimensions as usize;
+        let idf = match self.idf {
+            Idf::None if state.idf.is_empty() => vec![1.0; places],
+            Idf::None => return Err("it has an idf, and the step has `idf: none`".into()),
+            _ if state.idf.len() != places => {
+                let found = state.idf.len();
+                return Err(format!("it has {found} places, and the step has {places}"));
+            }
+            _ => state.idf,
+        };
+        if !idf.iter().all(|idf| idf.is_finite()) {
+            return Err("its idf is not finite".into());
+        }
+        Ok(Ready { operator: self, idf })
+    }
+}
+
+impl Ready {
+    /// The values of the places that `counter` holds, divided by their norm.
+    fn values(&self, counter: &Counter, values: &mut Vec<f64>) {
+        let value = |&place: &u32| {
+            let count = f64::from(counter.counts[place as usize]);
+            let tf = if self.operator.sublinear { 1.0 + libm::log(count) } else { count };
+            tf * self.idf[place as usize]
+        };
+        values.clear();
+        values.extend(counter.touched.iter().map(value));
+        let norm = match self.operator.norm {
+            Norm::L2 => values.iter().fold(0.0, |sum, x| sum + x * x).sqrt(),
+            Norm::L1 => values.iter().fold(0.0, |sum, x| sum + x.abs()),
+            Norm::None => 1.0,
+        };
+        if norm > 0.0 {
+            values.iter_mut().for_each(|x| *x /= norm);
+        }
+    }
+
+    fn print(&self, place: u32, value: f64, out: &mut Vec<u8>) {
+        let value = match self.operator.round {
+            Some(power) => libm::round(value * power) / power,
+            None => value,
+        };
+        if value == 0.0 || !value.is_finite() {
+            return;
+        }
+        if !out.is_empty() {
+            out.push(b' ');
+        }
+        print_whole(place, out);
+        out.push(b':');
+        number::print(value, out);
+    }
+}
+
+/// Appends a whole number.
+fn print_whole(mut number: u32, out: &mut Vec<u8>) {
+    let (mut digits, mut at) = ([0; 10], 10);
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
+}
+
+impl Apply for Ready {
+    fn outputs(&self) -> Vec<Output> {
+        vec![Output::terms(self.operator.dimensions)]
+    }
+
+    fn apply(&self, column: &Column) -> Vec<Column> {
+        let mut counter = Counter::new(self.operator.dimensions);
+        let (mut values, mut text, mut made) = (Vec::new(), Vec::new(), Column::new(Type::String));
+        for row in 0..column.len() {
+            text.clear();
+            if let Some(words) = Key::at(column, row) {
+                counter.count(&self.operator.terms, words.bytes());
+                self.values(&counter, &mut values);
+                for (&place, &value) in counter.touched.iter().zip(&values) {
+                    self.print(place, value, &mut text);
+                }
+                counter.clear();
+            }
+            made.push(Value::String(std::str::from_utf8(&text).unwrap_or_default()));
+        }
+        vec![made]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::features::operators::testing::{
+        LESSON, fit_apply, fit_apply_in, law, setting, wrong,
+    };
+    use proptest::prelude::*;
+
+    fn words(tokens: Tokens, text: &str) -> Vec<String> {
+        let buckets = Buckets::new(Dialect::Sklearn, None, 8);
+        let (lowercase, signed) = (true, false);
+        let terms = Terms { tokens, lowercase, least: 1, most: 1, signed, buckets };
+        let mut counter = Counter::new(8);
+        counter.fold(&terms, text.as_bytes());
+        counter.split(tokens);
+        let word = |&(start, end): &(usize, usize)| counter.text[start..end].to_vec();
+        counter.words.iter().map(|w| String::from_utf8(word(w)).unwrap()).collect()
+    }
+
+    #[test]
+    fn what_a_word_is() {
+        use Tokens::{Alphanumeric, Blanks, Words};
+        for (tokens, text, expected) in [
+            (Words, "Kowloon  Station, a 7-eleven x_1", "kowloon station eleven x_1"),
+            (Words, "CAFÉ à 東京 ŁÓDŹ", "café 東京 łódź"),
+            (Words, "", ""),
+            (Words, "ΣΑΣ", "σας"),
+            (Alphanumeric, "Kowloon a 7-eleven x_1 é", "kowloon a 7 eleven x 1"),
+            (Blanks, " A,b\tc\u{3000}d ", "a,b c d"),
+            (Blanks, " A,b\tc\u{b}d ", "a,b c d"),
+        ] {
+            assert_eq!(words(tokens, text).join(" "), expected, "{tokens:?} {text}");
+        }
+    }
+
+    fn check(parameters: &str, fit: &[Option<&str>], of: Option<&str>, expected: &str) {
+        let fit = Column::strings(fit.iter().copied());
+        let of = Column::strings([of]);
+        let (_, columns) = fit_apply(&SPEC, parameters, &fit, &of).unwrap();
+        assert_eq!(columns, [("x".to_owned(), Column::strings([Some(expected)]))], "{parameters}");
+    }
+
+    #[test]
+    fn vectors() {
+        // cat is in 7 of 16 with +, dog in 5 with −, as scikit-learn has it.
+        let plain = r#"{"dimensions":16,"idf":"none","norm":"none"}"#;
+        let fit = [Some("cat dog"), Some("cat"), None];
+        check(plain, &fit, Some("cat dog Cat"), "5:1.0 7:2.0");
+        check(plain, &fit, None, "");
+        check(plain, &fit, Some(" "), "");
+        check(plain, &fit, Some("a !"), "");
+        let signed = r#"{"dimensions":16,"idf":"none","norm":"none","signed":true}"#;
+        check(signed, &fit, Some("cat dog Cat"), "5:-1.0 7:2.0");
+        let l1 = r#"{"dimensions":16,"idf":"none","norm":"l1","signed":true}"#;
+        check(l1, &fit, Some("cat dog cat cat"), "5:-0.25 7:0.75");
+        let l2 = r#"{"dimensions":16,"idf":"none","lowercase":false,"tokens":"blanks"}"#;
+        check(l2, &fit, Some("dog dog dog cat cat cat cat"), "5:0.6 7:0.8");
+        let sublinear = r#"{"dimensions":16,"idf":"none","norm":"none","sublinear":true}"#;
+        check(sublinear, &fit, Some("cat"), "7:1.0");
+        // Of three rows one has a dog: idf ln(4/2) + 1; two have a cat: ln(4/3) + 1.
+        let idf = r#"{"dimensions":16,"norm":"none","decimals":3}"#;
+        check(idf, &fit, Some("cat dog"), "5:1.693 7:1.288");
+        check(r#"{"dimensions":1,"norm":"none","idf":"spark"}"#, &[Some("cat")], Some("cat"), "");
+        let pairs = r#"{"dimensions":1,"idf":"none","norm":"none","ngrams":[2,3]}"#;
+        check(pairs, &fit, Some("one two three four"), "0:5.0"); // 3 of two words, 2 of three
+    }
+
+    #[test]
+    fn the_dialect_decides() {
+        let fit = Column::strings([Some("a b"), Some("a"), None]);
+        let made = |dialect, parameters: &str| {
+            let (_, columns) = fit_apply_in(dialect, &SPEC, parameters, &fit, &fit).unwrap();
+            columns
+        };
+        let written = r#"{"tokens":"blanks","idf":"spark","norm":"none"}"#;
+        assert_eq!(made(Dialect::Spark, "{}"), made(Dialect::Spark, written));
+        let written = r#"{"tokens":"words","idf":"sklearn","norm":"l2"}"#;
+        assert_eq!(made(Dialect::Sklearn, "{}"), made(Dialect::Sklearn, written));
+    }
+
+    #[test]
+    fn a_foreign_state_is_refused() {
+        for (parameters, state) in [
+            (r#"{"dimensions":2}"#, r#"{"rows":1,"idf":[1.0]}"#),
+            (r#"{"dimensions":2}"#, r#"{"rows":1,"idf":[]}"#),
+            (r#"{"dimensions":2,"idf":"none"}"#, r#"{"rows":1,"idf":[1.0,1.0]}"#),
+        ] {
+            let step = setting(&SPEC, parameters);
+            let (dialect, kind) = (Dialect::Sklearn, Type::String);
+            let setting = Setting { spec: &SPEC, dialect, kind, kinds: &[kind], step: &step };
+            let operator = TfIdf::read(&setting).unwrap();
+            assert!(operator.ready(serde_json::from_str(state).unwrap()).is_err(), "{state}");
+        }
+    }
+
+    #[test]
+    fn wrong_parameters() {
+        wrong(&SPEC, Type::String, r#"{"signed":true,"sublinear":true}"#);
+    }
+
+    #[test]
+    fn whole_numbers_are_printed() {
+        for number in [0, 7, 10, 255, 65_535, u32::MAX] {
+            let mut out = Vec::new();
+            print_whole(number, &mut out);
+            assert_eq!(out, number.to_string().as_bytes());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn merged_is_one_pass(
+            values in proptest::collection::vec(proptest::option::of("[a-dé ]{0,12}"), 0..20),
+            cuts in proptest::collection::vec(0usize..20, 0..4), turn in 0usize..5,
+        ) {
+            let column = Column::strings(values.iter().map(Option::as_deref));
+            for parameters in [r#"{"dimensions":8}"#, r#"{"dimensions":8,"tokens":"alphanumeric","idf":"none"}"#] {
+                law::<TfIdf>(&SPEC, parameters, &column, &LESSON, &cuts, turn)?;
+            }
+        }
+
+        /// Of ASCII text the words are those of the way for all text.
+        #[test]
+        fn the_fast_way_is_the_slow_one(text in "[ -~\t\n\u{b}]{0,40}") {
+            for tokens in [Tokens::Words, Tokens::Blanks] {
+                let fast = words(tokens, &text);
+                let slow = words(tokens, &format!("{text} é"));
+                let slow: Vec<String> = slow.into_iter().filter(|w| w != "é").collect();
+                prop_assert_eq!(fast, slow);
+            }
+        }
+    }
+}
