@@ -12,6 +12,7 @@ mod places;
 mod progress;
 mod recipe;
 mod replay;
+mod seal;
 mod seed;
 mod show;
 mod transform;
@@ -42,6 +43,8 @@ enum Command {
     Check(check::Arguments),
     /// Learn the fitted state of a recipe from data.
     Fit(fit::Arguments),
+    /// Write a fitted state of values that are given instead of learnt.
+    Seal(seal::Arguments),
     /// Turn data into features.
     Transform(transform::Arguments),
     /// Make the features of a training run, in a lake.
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
     let result = match cli.command {
         Command::Check(args) => check::run(&args),
         Command::Fit(args) => fit::run(&args),
+        Command::Seal(args) => seal::run(&args),
         Command::Transform(args) => transform::run(&args),
         Command::Curate(args) => curate::run(&args),
         Command::Seed(args) => seed::run(&args),

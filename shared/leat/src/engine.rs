@@ -5,6 +5,8 @@
 //! function goes on with [`Engine::intake`], its own stored windows, and [`Features`](crate::features::Features);
 //! batch replays with [`Replay`].
 
+#[cfg(test)]
+mod bench_recipe;
 mod replay;
 
 use std::borrow::Cow;
