@@ -1,0 +1,295 @@
+//! The engine as `kinesis-features` calls it, without its services: from the payload to CSV rows, with every entity's
+//! state in memory.
+//!
+//! `bench-leat INPUT --recipe RECIPE.yaml --state STATE.json [--variant stages|intake|items] [--repeat 3]
+//! [--sums NAME=COLUMN,…] [--dump ROWS.csv]`
+//!
+//! - `stages`: the calls of [`Engine::intake`] one by one, so that each stage has its time.
+//! - `intake`: that very call, as the function makes it; S1 holds S1, S2 and `derive`.
+//! - `items`: as `stages`, and each entity's state is read from its bytes and written back once a payload (S4), as
+//!   the function does between two invocations.
+//!
+//! `--sums` names sums over all rows for `check`; a COLUMN that ends in `*` is all columns that begin so.
+
+#![expect(clippy::print_stdout, reason = "the line is the program's answer")]
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::process::ExitCode;
+
+use leat::decode::{RawRecord, kinesis};
+use leat::encode::csv;
+use leat::engine::{self, Engine, Intake, Replay, Source};
+use leat::features::{Features, FittedState};
+use leat::protect::Keys;
+use leat::record::Reject;
+use leat::windows::{Applied, EntityState};
+use leat_bench::arguments::Arguments;
+use leat_bench::clock::{Laps, Times};
+use leat_bench::line::{Who, line, rounded};
+use leat_bench::runtime::{Payloads, parse};
+use serde_json::{Map, Value, json};
+
+/// Only for measurements: what it tokenizes is made up.
+const SECRET: &[u8] = b"leat: this secret is public; its tokens hide nothing";
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(line) => {
+            println!("{line}");
+            ExitCode::SUCCESS
+        }
+        Err(why) => {
+            eprintln!("bench-leat: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// How the stages are called.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Variant {
+    Stages,
+    Intake,
+    Items,
+}
+
+fn run() -> Result<String, String> {
+    let args = Arguments::of_process();
+    let (word, variant) = match args.after("--variant").unwrap_or("stages") {
+        word @ "stages" => (word, Variant::Stages),
+        word @ "intake" => (word, Variant::Intake),
+        word @ "items" => (word, Variant::Items),
+        other => return Err(format!("--variant: `{other}` is none of stages, intake, items")),
+    };
+    let engine = read_engine(args.wanted("--recipe")?)?;
+    let path = args.wanted("--state")?;
+    let state = FittedState::from_json(&text(path)?, engine.hash())
+        .map_err(|why| format!("{path}: {why}"))?;
+    let features = Features::bind(engine.recipe(), engine.plan(), &state)
+        .map_err(|why| format!("{path}: {why}"))?;
+    let sums = Sums::new(args.after("--sums").unwrap_or_default(), &features)?;
+    let input = args.input()?;
+    let mut dump = match args.after("--dump") {
+        Some(path) => Some(std::fs::File::create(path).map_err(|why| format!("{path}: {why}"))?),
+        None => None,
+    };
+    let (mut rounds, mut last) = (Vec::new(), (0, Value::Null));
+    for _ in 0..args.number("--repeat", 3)?.max(1) {
+        let mut round = Round::new(&engine, &features, &sums, variant);
+        let mut payloads = Payloads::open(input)?;
+        while let Some(payload) = payloads.next()? {
+            round.payload(payload)?;
+            if let Some(file) = &mut dump {
+                file.write_all(&round.csv).map_err(|why| why.to_string())?;
+            }
+        }
+        dump = None;
+        rounds.push(round.times);
+        last = (round.events, round.check());
+    }
+    let (events, check) = last;
+    Ok(line(&Who { peer: "leat", variant: word, input, events }, &rounds, check))
+}
+
+fn text(path: &str) -> Result<String, String> {
+    std::fs::read_to_string(path).map_err(|why| format!("{path}: {why}"))
+}
+
+fn read_engine(path: &str) -> Result<Engine, String> {
+    let said = |errors: Vec<leat::diagnostic::Diagnostic>| {
+        errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    };
+    let recipe = engine::read(Source { file: path, text: &text(path)? }).map_err(said)?;
+    let rules = match &recipe.quality {
+        Some(name) => {
+            let file = std::path::Path::new(path).with_file_name(name).display().to_string();
+            Some((text(&file)?, file))
+        }
+        None => None,
+    };
+    let rules = rules.as_ref().map(|(text, file)| Source { file, text });
+    let keys = Keys::from_secret(SECRET).map_err(|why| why.to_string())?;
+    Engine::new(recipe, rules, Some(keys)).map_err(said)
+}
+
+/// The sums of `check`, each with the feature columns that it is over.
+struct Sums(Vec<(String, Vec<usize>)>);
+
+impl Sums {
+    fn new(asked: &str, features: &Features) -> Result<Self, String> {
+        let one = |asked: &str| {
+            let (name, column) =
+                asked.split_once('=').ok_or_else(|| format!("--sums: `{asked}` has no `=`"))?;
+            let is_it = |found: &str| match column.strip_suffix('*') {
+                Some(start) => found.starts_with(start),
+                None => found == column,
+            };
+            let names = features.names().iter().enumerate();
+            let at: Vec<usize> = names.filter(|(_, n)| is_it(n)).map(|(at, _)| at).collect();
+            match at.is_empty() {
+                true => Err(format!("--sums: there is no feature `{column}`")),
+                false => Ok((name.to_owned(), at)),
+            }
+        };
+        asked.split(',').filter(|word| !word.is_empty()).map(one).collect::<Result<_, _>>().map(Sums)
+    }
+}
+
+/// One time over all payloads.
+struct Round<'e> {
+    engine: &'e Engine,
+    features: &'e Features,
+    sums: &'e Sums,
+    variant: Variant,
+    replay: Replay<'e>,
+    items: HashMap<Box<str>, Vec<u8>>,
+    times: Times,
+    csv: Vec<u8>,
+    events: usize,
+    malformed: usize,
+    valid: usize,
+    csv_bytes: usize,
+    failed: HashMap<String, usize>,
+    sum: Vec<f64>,
+}
+
+impl<'e> Round<'e> {
+    fn new(engine: &'e Engine, features: &'e Features, sums: &'e Sums, variant: Variant) -> Self {
+        Round {
+            engine,
+            features,
+            sums,
+            variant,
+            replay: Replay::new(engine),
+            items: HashMap::new(),
+            times: Times::default(),
+            csv: Vec::new(),
+            events: 0,
+            malformed: 0,
+            valid: 0,
+            csv_bytes: 0,
+            failed: HashMap::new(),
+            sum: vec![0.0; sums.0.len()],
+        }
+    }
+
+    fn payload(&mut self, payload: &[u8]) -> Result<(), String> {
+        let (engine, times) = (self.engine, &mut self.times);
+        let mut laps = Laps::new();
+        let event = parse(payload)?;
+        let found = kinesis::records(event.get().as_bytes()).map_err(|why| why.to_string())?;
+        let mut rejects = Vec::new();
+        let mut data = Vec::with_capacity(found.len());
+        for record in &found {
+            match record.data() {
+                Ok(bytes) => data.push((&record.coordinates, bytes)),
+                Err(reason) => rejects.push(Reject {
+                    coordinates: record.coordinates.clone(),
+                    reason,
+                    payload: record.raw().to_vec(),
+                }),
+            }
+        }
+        let raw: Vec<RawRecord<'_>> = data
+            .iter()
+            .map(|(coordinates, data)| RawRecord {
+                coordinates: (*coordinates).clone(),
+                data,
+                landed: false,
+            })
+            .collect();
+        let (mut batch, refused);
+        if self.variant == Variant::Intake {
+            let taken = engine.intake(&raw).map_err(|why| why.to_string())?;
+            laps.end(0, times);
+            let Intake { batch: good, rejects: more, .. } = taken;
+            let (by_rule, damaged): (Vec<_>, Vec<_>) =
+                more.into_iter().partition(|reject| is_of_a_rule(engine, reject));
+            (batch, refused) = (good, by_rule);
+            rejects.extend(damaged);
+            laps = Laps::new();
+        } else {
+            let mut decoded = engine.decoder().batch();
+            for record in &raw {
+                engine.decoder().record(record, &mut decoded, &mut rejects);
+            }
+            laps.end(0, times);
+            let admitted = engine.admit(decoded).map_err(|why| why.to_string())?;
+            (batch, refused) = (admitted.batch, admitted.rejects);
+            laps.end(1, times);
+        }
+        if self.variant == Variant::Items {
+            let mut rows: HashMap<Box<str>, Vec<usize>> = HashMap::new();
+            for row in 0..batch.len() {
+                rows.entry(engine.entity(&batch, row).into()).or_default().push(row);
+            }
+            let mut values = vec![None; batch.len()];
+            for (entity, rows) in rows {
+                let mut state = match self.items.get(&entity) {
+                    Some(bytes) => EntityState::decode(bytes).map_err(|why| why.to_string())?,
+                    None => EntityState::default(),
+                };
+                for row in rows {
+                    let identity = batch.rows[row].identity;
+                    let applied =
+                        engine.windows().apply(&mut state, &batch.columns, row, identity);
+                    if let Applied::New { values: new, .. } = applied {
+                        values[row] = Some(new);
+                    }
+                }
+                self.items.insert(entity, state.encode());
+            }
+            engine.windows().fill(&mut batch.columns, &values);
+        } else {
+            self.replay.apply(&mut batch);
+        }
+        laps.end(3, times);
+        let made = self.features.apply(&batch.columns, batch.len());
+        laps.end(2, times);
+        self.csv.clear();
+        for row in 0..batch.len() {
+            csv::row(&made, row, &mut self.csv);
+        }
+        laps.end(4, times);
+
+        self.events += found.len();
+        self.malformed += rejects.len();
+        self.valid += batch.len();
+        self.csv_bytes += self.csv.len();
+        for reject in &refused {
+            let all = reject.reason.message.split_once(" rules: ").map(|(_, all)| all);
+            for rule in all.unwrap_or(&reject.reason.rule).split("; ") {
+                *self.failed.entry(rule.to_owned()).or_default() += 1;
+            }
+        }
+        for (sum, (_, columns)) in self.sum.iter_mut().zip(&self.sums.0) {
+            for row in 0..batch.len() {
+                *sum += columns.iter().filter_map(|&at| made[at].number(row)).sum::<f64>();
+            }
+        }
+        Ok(())
+    }
+
+    /// What shows that the work was the same as another's.
+    fn check(&self) -> Value {
+        let texts = self.engine.rules().map_or(&[][..], |rules| rules.texts());
+        let failed: Vec<usize> =
+            texts.iter().map(|rule| self.failed.get(rule).copied().unwrap_or_default()).collect();
+        let mut check = Map::new();
+        check.insert("malformed".into(), json!(self.malformed));
+        check.insert("valid".into(), json!(self.valid));
+        check.insert("fail".into(), json!(failed));
+        check.insert("csv_bytes".into(), json!(self.csv_bytes));
+        for ((name, _), sum) in self.sums.0.iter().zip(&self.sum) {
+            check.insert(name.clone(), json!(rounded(*sum, 3)));
+        }
+        Value::Object(check)
+    }
+}
+
+/// True if a rule refused the row; otherwise it could not be decoded.
+fn is_of_a_rule(engine: &Engine, reject: &Reject) -> bool {
+    let rule = &reject.reason.rule;
+    rule == engine::AHEAD || engine.rules().is_some_and(|rules| rules.texts().contains(rule))
+}
