@@ -1,0 +1,123 @@
+//! The slow oracle: the whole engine once more, row by row and as plain as can be, written from what the manuals say
+//! and not from the engine's code. Random recipes, events, cuts into batches and bit patterns go through both; every
+//! fate, window, flag and feature must be the same, to the bit.
+//!
+//! `LEAT_ORACLE_CASES=100000 cargo test --profile fast -p leat --test oracle` runs longer; a failure names its seed and
+//! the least events that show it, and `LEAT_ORACLE_SEED=<seed>` runs that one alone.
+
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
+mod events;
+mod expression;
+mod model;
+mod random;
+mod recipe;
+mod steps;
+mod through;
+mod value;
+
+use events::Event;
+use random::Random;
+use recipe::Recipe;
+
+/// As many as take a few seconds.
+const CASES: u64 = 1_500;
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a test is told how long to run")]
+fn the_engine_gives_what_the_oracle_gives() {
+    let number = |name: &str| std::env::var(name).ok().map(|n| n.parse::<u64>().expect(name));
+    let (mut features, mut rows) = (0, 0);
+    let seeds = match number("LEAT_ORACLE_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("LEAT_ORACLE_CASES").unwrap_or(CASES),
+    };
+    for seed in seeds.clone() {
+        let recipe = Recipe::random(&mut Random::new(seed));
+        let events = events::random(&mut Random::new(!seed), &recipe);
+        match compare(&recipe, &events, seed) {
+            Ok((made, of)) => {
+                features += usize::from(made);
+                rows += of;
+            }
+            Err(why) => {
+                let (least, why) = reduce(&recipe, events, seed, why);
+                let lines: Vec<_> = least.iter().map(Event::show).collect();
+                panic!(
+                    "seed {seed}: {why}\n\n{}\n{}\n\n{}",
+                    recipe.yaml(),
+                    recipe.dqdl(),
+                    lines.join("\n")
+                );
+            }
+        }
+    }
+    // A comparison of nothing would pass as well.
+    let cases = seeds.end - seeds.start;
+    assert!(
+        cases < 100 || features * 3 > cases as usize,
+        "{features} of {cases} cases had features"
+    );
+    assert!(cases < 100 || rows > cases as usize * 5, "{rows} rows in {cases} cases");
+}
+
+/// Whether features were compared, and how many rows.
+fn compare(recipe: &Recipe, events: &[Event], seed: u64) -> Result<(bool, usize), String> {
+    let fast = through::engine(recipe, events, seed)?;
+    let slow = model::oracle(recipe, events, &fast.fitted)?;
+    if fast.fates != slow.fates {
+        let at = fast.fates.iter().zip(&slow.fates).position(|(a, b)| a != b).unwrap_or_default();
+        let (a, b) = (fast.fates.get(at), slow.fates.get(at));
+        return Err(format!("event {at}: the engine says {a:?}, the oracle {b:?}"));
+    }
+    for (fast, slow) in fast.rows.iter().zip(&slow.rows) {
+        for (name, value) in &fast.cells {
+            let other = slow.cells.get(name).unwrap_or(&value::V::Null);
+            if !value.same(other) {
+                return Err(format!(
+                    "event {}, `{name}`: the engine gives {value:?}, the oracle {other:?}",
+                    fast.event
+                ));
+            }
+        }
+        if (fast.event, fast.late, fast.repeat) != (slow.event, slow.late, slow.repeat) {
+            return Err(format!(
+                "event {}: (late, repeat) is {:?} by the engine, {:?} by the oracle",
+                fast.event,
+                (fast.late, fast.repeat),
+                (slow.late, slow.repeat)
+            ));
+        }
+    }
+    if fast.rows.len() != slow.rows.len() {
+        return Err(format!(
+            "{} rows by the engine, {} by the oracle",
+            fast.rows.len(),
+            slow.rows.len()
+        ));
+    }
+    Ok((fast.fitted.is_some(), fast.rows.len()))
+}
+
+/// Leaves out events as long as what is left still differs.
+fn reduce(
+    recipe: &Recipe,
+    mut events: Vec<Event>,
+    seed: u64,
+    mut why: String,
+) -> (Vec<Event>, String) {
+    let mut part = events.len() / 2;
+    while part > 0 {
+        let mut at = 0;
+        while at < events.len() {
+            let mut fewer = events.clone();
+            fewer.drain(at..(at + part).min(events.len()));
+            match compare(recipe, &fewer, seed) {
+                Err(other) => (events, why) = (fewer, other),
+                Ok(_) => at += part,
+            }
+        }
+        part /= 2;
+    }
+    (events, why)
+}
