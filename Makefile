@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help doctor build venv try demo traffic test package clean parity
+.PHONY: help doctor build venv try demo traffic test package clean parity bench fuzz
 
 FAST := --profile fast
 
@@ -38,6 +38,14 @@ test: ## everything that continuous integration runs
 parity: ## one corpus through every path: equal to the bit
 	cargo build $(FAST) --all-targets
 	cargo test $(FAST) --test parity -- --nocapture
+
+bench: ## Leat beside a program written by hand, the floor, and other stacks: one table
+	@scripts/doctor rust
+	@scripts/bench
+
+fuzz: ## a minute of fuzzing for each place where bytes from outside enter
+	@scripts/doctor rust
+	@scripts/fuzz
 
 package: ## release zips for Amazon Linux 2023, in dist/
 	@scripts/package

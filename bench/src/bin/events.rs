@@ -16,13 +16,37 @@ use leat_bench::arguments::Arguments;
 use serde_json::json;
 
 const CATEGORIES: [&str; 20] = [
-    "grocery", "fuel", "restaurant", "travel", "airline", "hotel", "electronics", "clothing",
-    "pharmacy", "health", "education", "utilities", "telecom", "insurance", "jewelry", "gaming",
-    "streaming", "charity", "taxi", "cash_advance",
+    "grocery",
+    "fuel",
+    "restaurant",
+    "travel",
+    "airline",
+    "hotel",
+    "electronics",
+    "clothing",
+    "pharmacy",
+    "health",
+    "education",
+    "utilities",
+    "telecom",
+    "insurance",
+    "jewelry",
+    "gaming",
+    "streaming",
+    "charity",
+    "taxi",
+    "cash_advance",
 ];
 const CHANNELS: [(&str, u64); 4] = [("pos", 50), ("web", 27), ("app", 18), ("atm", 5)];
 const CURRENCIES: [(&str, u64); 8] = [
-    ("HKD", 72), ("USD", 10), ("CNY", 8), ("EUR", 4), ("GBP", 2), ("JPY", 2), ("SGD", 1), ("AUD", 1),
+    ("HKD", 72),
+    ("USD", 10),
+    ("CNY", 8),
+    ("EUR", 4),
+    ("GBP", 2),
+    ("JPY", 2),
+    ("SGD", 1),
+    ("AUD", 1),
 ];
 const COUNTRIES: [&str; 30] = [
     "HK", "CN", "US", "GB", "JP", "SG", "AU", "TW", "KR", "MO", "TH", "MY", "FR", "DE", "IT", "ES",
@@ -30,10 +54,11 @@ const COUNTRIES: [&str; 30] = [
 ];
 const WORDS: [&str; 48] = [
     "store", "market", "central", "kowloon", "online", "order", "payment", "station", "coffee",
-    "monthly", "ticket", "shop", "plaza", "card", "purchase", "service", "mobile", "bill", "refund",
-    "cafe", "mall", "street", "harbour", "tower", "north", "south", "express", "premium", "annual",
-    "weekly", "transfer", "fee", "clinic", "school", "parking", "toll", "airport", "lounge", "room",
-    "booking", "flight", "dinner", "lunch", "bakery", "books", "garden", "phone", "water",
+    "monthly", "ticket", "shop", "plaza", "card", "purchase", "service", "mobile", "bill",
+    "refund", "cafe", "mall", "street", "harbour", "tower", "north", "south", "express", "premium",
+    "annual", "weekly", "transfer", "fee", "clinic", "school", "parking", "toll", "airport",
+    "lounge", "room", "booking", "flight", "dinner", "lunch", "bakery", "books", "garden", "phone",
+    "water",
 ];
 /// 2026-03-01T00:00:00Z in milliseconds.
 const START: i64 = 1_772_323_200_000;
@@ -94,8 +119,20 @@ fn run() -> Result<(), String> {
 
 /// The members of an event, in order.
 const NAMES: [&str; 15] = [
-    "transaction_id", "event_time", "customer_id", "merchant_id", "merchant_category", "amount",
-    "currency", "customer_age", "channel", "country", "card_present", "lat", "lon", "description",
+    "transaction_id",
+    "event_time",
+    "customer_id",
+    "merchant_id",
+    "merchant_category",
+    "amount",
+    "currency",
+    "customer_age",
+    "channel",
+    "country",
+    "card_present",
+    "lat",
+    "lon",
+    "description",
     "is_fraud",
 ];
 
@@ -237,13 +274,14 @@ fn params(sample: &[Event], file: BufWriter<File>) -> Result<(), String> {
     let mut documents = [0u32; 256];
     for event in sample {
         let words = event.cells["description"].as_str().unwrap_or_default().split(' ');
-        let terms: std::collections::BTreeSet<u32> =
-            words.filter(|word| !word.is_empty()).map(|word| crc32fast::hash(word.as_bytes()) % 256).collect();
+        let terms: std::collections::BTreeSet<u32> = words
+            .filter(|word| !word.is_empty())
+            .map(|word| crc32fast::hash(word.as_bytes()) % 256)
+            .collect();
         terms.into_iter().for_each(|term| documents[term as usize] += 1);
     }
-    let idf = documents.map(|n| {
-        libm::log((1.0 + sample.len() as f64) / (1.0 + f64::from(n))) + 1.0
-    });
+    let idf =
+        documents.map(|n| libm::log((1.0 + sample.len() as f64) / (1.0 + f64::from(n))) + 1.0);
     let words = |of: &[(&'static str, u64)]| of.iter().map(|(word, _)| *word).collect::<Vec<_>>();
     let document = json!({
         "median": {"customer_age": median("customer_age"), "lat": median("lat"), "lon": median("lon")},

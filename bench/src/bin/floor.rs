@@ -127,7 +127,17 @@ impl<'a> Cursor<'a> {
         let fraud = self.number(b",\"is_fraud\":")?;
         self.skip(b"}")?;
         Some(Transaction {
-            texts: [id, time, customer, merchant, category, currency, channel, country, description],
+            texts: [
+                id,
+                time,
+                customer,
+                merchant,
+                category,
+                currency,
+                channel,
+                country,
+                description,
+            ],
             numbers: [amount, age, lat, lon, fraud],
             card_present,
         })
@@ -164,7 +174,9 @@ impl<'a> Cursor<'a> {
         let mut length = 0;
         for byte in self.0 {
             match byte {
-                b'0'..=b'9' => digits = digits.checked_mul(10)?.checked_add(i64::from(byte - b'0'))?,
+                b'0'..=b'9' => {
+                    digits = digits.checked_mul(10)?.checked_add(i64::from(byte - b'0'))?
+                }
                 b'.' if !point => point = true,
                 _ => break,
             }

@@ -64,7 +64,7 @@ fn run() -> Result<String, String> {
 /// What was learnt from a sample.
 #[derive(Debug, Deserialize)]
 struct Params {
-    median: HashMap<String, f64>,
+    median: Medians,
     amount: Spread,
     age: Normal,
     lat: Range,
@@ -78,6 +78,13 @@ struct Params {
     idf: Vec<f64>,
     now_ms: i64,
     epoch0_s: f64,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+struct Medians {
+    customer_age: f64,
+    lat: f64,
+    lon: f64,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -255,7 +262,8 @@ impl<'p> Pipeline<'p> {
         }
         self.sums[4] += terms.iter().map(|(_, x)| x).sum::<f64>();
         (self.times, self.arena) = (times, Vec::new());
-        drop((good, rows));
+        drop(good);
+        drop(rows);
         self.arena = arena;
         Ok(())
     }
@@ -280,7 +288,10 @@ impl<'p> Pipeline<'p> {
             let known = |x: &Cow<'_, str>| self.currencies.contains(&**x);
             let channels = &self.params.channels;
             let open = |x: &Cow<'_, str>| channels.iter().any(|channel| channel == x);
-            fail(8, !of.currency.as_ref().is_none_or(known) || !of.channel.as_ref().is_none_or(open));
+            fail(
+                8,
+                !of.currency.as_ref().is_none_or(known) || !of.channel.as_ref().is_none_or(open),
+            );
             fail(9, id.is_some_and(|id| !is_id(id)));
             let past = |t: Option<(i64, u32)>| t.is_some_and(|(ms, _)| ms <= self.params.now_ms);
             fail(10, time.is_some_and(|t| !past(t)));
@@ -301,7 +312,6 @@ impl<'p> Pipeline<'p> {
 
     fn scalars(&self, row: &Good<'_, '_>) -> Scalars {
         let p = self.params;
-        let or_median = |x: Option<f64>, name: &str| x.unwrap_or_else(|| p.median[name]);
         let day = row.millis.div_euclid(86_400_000);
         let hour = (row.millis - day * 86_400_000) / 3_600_000;
         let week_day = (day + 3).rem_euclid(7);
@@ -319,9 +329,9 @@ impl<'p> Pipeline<'p> {
             p.amount.range.scale(row.amount),
             libm::log1p(row.amount),
             p.amount_edges.iter().take_while(|edge| row.amount >= **edge).count() as f64,
-            p.age.scale(or_median(row.of.customer_age.map(|x| x as f64), "customer_age")),
-            p.lat.scale(or_median(row.of.lat, "lat")),
-            p.lon.scale(or_median(row.of.lon, "lon")),
+            p.age.scale(row.of.customer_age.map_or(p.median.customer_age, |x| x as f64)),
+            p.lat.scale(row.of.lat.unwrap_or(p.median.lat)),
+            p.lon.scale(row.of.lon.unwrap_or(p.median.lon)),
             is(0),
             is(1),
             is(2),
@@ -399,7 +409,9 @@ impl<'p> Pipeline<'p> {
                 number(*x, csv);
                 csv.push(b',');
             }
-            for (at, (term, weight)) in terms[std::mem::replace(&mut from, *end)..*end].iter().enumerate() {
+            for (at, (term, weight)) in
+                terms[std::mem::replace(&mut from, *end)..*end].iter().enumerate()
+            {
                 if at > 0 {
                     csv.push(b' ');
                 }
@@ -476,7 +488,12 @@ fn time(text: &str) -> Option<(i64, u32)> {
     let (year, month, day) = (digits(0, 4)?, digits(5, 7)?, digits(8, 10)?);
     let (hour, minute) = (digits(11, 13)?, digits(14, 16)?);
     let (second, milli) = (digits(17, 19)?, digits(20, 23)?);
-    if !(1..=12).contains(&month) || !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 59 {
+    if !(1..=12).contains(&month)
+        || !(1..=31).contains(&day)
+        || hour > 23
+        || minute > 59
+        || second > 59
+    {
         return None;
     }
     // Days since 1970 of the civil calendar, counted in years that begin in March.

@@ -28,7 +28,7 @@ pub fn random(r: &mut Random, recipe: &Recipe) -> Vec<Event> {
             let late = if r.one_in(4) { *r.pick(&[1, 50, 3_700, 100_000, 2_000_000]) } else { 0 };
             let micros = if r.one_in(3) { r.below(1_000_000) as i64 } else { 0 };
             let time = (clock - late) * 1_000_000 + micros;
-            let id = if r.one_in(6) { r.below(at + 1) } else { at };
+            let id = if r.one_in(3) { at.saturating_sub(1 + r.below(3)) } else { at };
             let arrival =
                 (!r.one_in(5)).then(|| clock * 1000 + if r.one_in(8) { -400_000 } else { 0 });
             Event { bytes: line(r, recipe, id, time), arrival }
