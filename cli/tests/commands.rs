@@ -504,3 +504,47 @@ fn a_seed_is_what_a_replay_leaves_behind() {
         assert!(EntityState::decode(&item.windows).unwrap().greatest().is_some());
     }
 }
+
+/// A state that is given, and a sparse vector in every format.
+#[test]
+fn what_is_given_is_sealed() {
+    let desk = Desk::new();
+    let folder = Path::new(RECIPES).with_file_name("bench-transactions");
+    fs::create_dir(desk.path("bench")).unwrap();
+    for name in ["recipe.yaml", "quality.dqdl", "given.json"] {
+        fs::copy(folder.join(name), desk.path("bench").join(name)).unwrap();
+    }
+    let sealed = desk.json("seal bench/recipe.yaml --given bench/given.json --state state.json", 0);
+    assert_eq!(sealed["features"].as_array().unwrap().len(), 35);
+    let event = |id: u32, words: &str| {
+        json!({
+            "transaction_id": format!("t-{id:08}"), "event_time": "2026-03-01T00:00:00Z", "customer_id": "c-1",
+            "merchant_id": "m-1", "amount": 3.5, "currency": "HKD", "channel": "web", "description": words,
+        })
+    };
+    let events = [event(1, "coffee shop"), event(2, "")];
+    let lines: String = events.iter().map(|event| format!("{event}\n")).collect();
+    fs::write(desk.path("bench.jsonl"), lines).unwrap();
+    let transform = "transform bench/recipe.yaml bench.jsonl --state state.json --output";
+    for name in ["f.jsonl", "f.csv", "f.parquet"] {
+        desk.good(&format!("{transform} {name}"));
+    }
+    let jsonl = String::from_utf8(desk.read("f.jsonl")).unwrap();
+    let words: Vec<String> = jsonl
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["words"].as_str().unwrap().into())
+        .collect();
+    assert_eq!((words[0].matches(':').count(), words[1].as_str()), (2, ""));
+    let csv = String::from_utf8(desk.read("f.csv")).unwrap();
+    let rows: Vec<&str> = csv.lines().collect();
+    assert!(rows[0].ends_with(",words"), "{}", rows[0]);
+    assert!(rows[1].ends_with(&format!(",{}", words[0])) && rows[2].ends_with(",\"\""), "{rows:?}");
+    let bytes = bytes::Bytes::from(desk.read("f.parquet"));
+    let columns = parquet::Reader::new(bytes, Some(&["words"])).unwrap().next().unwrap().unwrap();
+    assert_eq!((columns[0].text(0), columns[0].text(1)), (Some(words[0].as_str()), Some("")));
+    let again = desk.json("seal bench/recipe.yaml --given bench/given.json --state again.json", 0);
+    assert_eq!(again["state_hash"], sealed["state_hash"]);
+    fs::write(desk.path("given.json"), "[]").unwrap();
+    let seal = "seal bench/recipe.yaml --given given.json --state s.json";
+    desk.refused(seal, &["given.json", "step 1 (`impute`) is given nothing"]);
+}

@@ -10,9 +10,11 @@ use sqlparser::ast::{
 use super::functions::{self, Builtin, FUNCTIONS};
 use super::sql::{self, ALLOWED};
 use super::{Arithmetic, Compare, ExpressionError, MAX_DEPTH, Node, Op, Program};
+use crate::calendar::Unit;
 use crate::column::Type;
 use crate::diagnostic::nearest;
 use crate::number;
+use crate::pattern::Pattern;
 
 /// Compiles `text` over `columns`, whose index is their slot. The names of columns are exact.
 pub fn compile(text: &str, columns: &[(String, Type)]) -> Result<Program, ExpressionError> {
@@ -81,6 +83,12 @@ impl Compiler<'_> {
                 self.ordered(tree, "between", kind)?;
                 let [value, low, high] = parts.map(|part| boxed(settle(part, kind)));
                 Ok(Some(negate_if(*negated, truth(Op::Between(value, low, high)))))
+            }
+            Expr::Like { negated, any: false, expr, pattern, escape_char: None } => {
+                self.matches(tree, "like", *negated, expr, pattern, Pattern::like)
+            }
+            Expr::RLike { negated, expr, pattern, .. } => {
+                self.matches(tree, "rlike", *negated, expr, pattern, Pattern::find)
             }
             Expr::Case { operand, conditions, else_result, .. } => {
                 let arms: Vec<_> = conditions.iter().map(|c| (&c.condition, &c.result)).collect();
@@ -225,6 +233,27 @@ impl Compiler<'_> {
         Ok(truth(Op::IsNull(boxed(node.unwrap_or(null)))))
     }
 
+    /// `like` and `rlike`: a text against a pattern that is written out.
+    fn matches(
+        &mut self,
+        tree: &Expr,
+        word: &'static str,
+        negated: bool,
+        value: &Expr,
+        pattern: &Expr,
+        read: fn(&str) -> Result<Pattern, String>,
+    ) -> Compiled<Typed> {
+        let node = self.node(value)?;
+        self.expect_kind(value, word, &node, Type::String)?;
+        let text = literal_text(pattern).ok_or_else(|| {
+            let message = format!("the pattern of `{word}` is no literal text");
+            error(self.at(tree), message, Some("write it in single quotes".into()))
+        })?;
+        let pattern = read(text).map_err(|why| error(self.at(pattern), why, None))?;
+        let op = Op::Matches(pattern, boxed(settle(node, Type::String)));
+        Ok(Some(negate_if(negated, truth(op))))
+    }
+
     fn case(
         &mut self,
         tree: &Expr,
@@ -324,7 +353,65 @@ impl Compiler<'_> {
         if nodes.iter().all(Option::is_none) {
             return Ok(None);
         }
+        let name = function.name;
         match (function.builtin, nodes.as_mut_slice()) {
+            (Builtin::Number(of), [node]) => {
+                self.expect_number(tree, name, node)?;
+                let op = Op::Number(of, boxed(settle(node.take(), Type::Double)));
+                Ok(Some(Node { kind: Type::Double, op }))
+            }
+            (Builtin::Numbers(of), [a, b]) => {
+                self.expect_number(tree, name, a)?;
+                self.expect_number(tree, name, b)?;
+                let [a, b] = [a, b].map(|node| boxed(settle(node.take(), Type::Double)));
+                Ok(Some(Node { kind: Type::Double, op: Op::Numbers(of, a, b) }))
+            }
+            (Builtin::Whole(of), [node]) => {
+                self.expect_number(tree, name, node)?;
+                Ok(node.take().map(|node| match node.kind {
+                    Type::Double => Node { kind: node.kind, op: Op::Number(of, boxed(node)) },
+                    _ => node,
+                }))
+            }
+            (Builtin::Extreme(order), _) => {
+                let kind = self.common(tree, name, &nodes)?;
+                self.ordered(tree, name, kind)?;
+                let nodes = nodes.into_iter().map(|node| settle(node, kind)).collect();
+                Ok(Some(Node { kind, op: Op::Extreme(order, nodes) }))
+            }
+            (Builtin::OfTime(of), [node]) => {
+                self.expect_kind(tree, name, node, Type::Timestamp)?;
+                let op = Op::OfTime(of, boxed(settle(node.take(), Type::Timestamp)));
+                Ok(Some(Node { kind: Type::Long, op }))
+            }
+            (Builtin::Truncate, [_, node]) => {
+                self.expect_kind(tree, name, node, Type::Timestamp)?;
+                let word = arguments.first().and_then(|unit| literal_text(unit));
+                let unit = word.and_then(|word| Unit::ALL.into_iter().find(|(w, _)| *w == word));
+                let Some((_, unit)) = unit else {
+                    let words = Unit::ALL.map(|(word, _)| format!("'{word}'")).join(", ");
+                    let message = format!("the first argument of `{name}` is none of {words}");
+                    return Err(error(self.at(tree), message, Some(function.signature.into())));
+                };
+                let op = Op::Truncate(unit, boxed(settle(node.take(), Type::Timestamp)));
+                Ok(Some(Node { kind: Type::Timestamp, op }))
+            }
+            (Builtin::SecondsBetween, [from, to]) => {
+                self.expect_kind(tree, name, from, Type::Timestamp)?;
+                self.expect_kind(tree, name, to, Type::Timestamp)?;
+                let [from, to] = [from, to].map(|n| boxed(settle(n.take(), Type::Timestamp)));
+                Ok(Some(Node { kind: Type::Double, op: Op::SecondsBetween(from, to) }))
+            }
+            (Builtin::OfText(of), [node]) => {
+                self.expect_kind(tree, name, node, Type::String)?;
+                let op = Op::OfText(of, boxed(settle(node.take(), Type::String)));
+                Ok(Some(Node { kind: Type::String, op }))
+            }
+            (Builtin::Length, [node]) => {
+                self.expect_kind(tree, name, node, Type::String)?;
+                let op = Op::Length(boxed(settle(node.take(), Type::String)));
+                Ok(Some(Node { kind: Type::Long, op }))
+            }
             (Builtin::Abs, [node]) => {
                 self.expect_number(tree, function.name, node)?;
                 Ok(node.take().map(|node| Node { kind: node.kind, op: Op::Abs(boxed(node)) }))
@@ -430,6 +517,17 @@ impl Compiler<'_> {
         }
     }
 
+    fn expect_kind(&self, tree: &Expr, what: &str, node: &Typed, kind: Type) -> Compiled<()> {
+        match node {
+            Some(node) if node.kind != kind => Err(error(
+                self.at(tree),
+                format!("`{what}` takes a {kind}; this is a {}", node.kind),
+                Some(format!("cast it, as in cast(x as {kind})")),
+            )),
+            _ => Ok(()),
+        }
+    }
+
     fn at(&self, tree: &Expr) -> usize {
         sql::offset(self.text, tree)
     }
@@ -461,6 +559,17 @@ fn settle(node: Typed, kind: Type) -> Node {
         None => Node { kind, op: Op::Null },
         Some(node) if node.kind == kind => node,
         Some(node) => Node { kind, op: Op::Cast(boxed(node)) },
+    }
+}
+
+/// The text of a literal.
+fn literal_text(tree: &Expr) -> Option<&str> {
+    match tree {
+        Expr::Value(value) => match &value.value {
+            Value::SingleQuotedString(text) => Some(text),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 
 use super::cast::cast_into;
 use super::{Arithmetic, Compare, Node, Op};
+use crate::calendar::Moment;
 use crate::column::{Column, Type, Value};
 
 /// The values of `node` for `rows` rows. As deep as the expression is, which [`super::MAX_DEPTH`] bounds.
@@ -112,6 +113,64 @@ pub(super) fn evaluate<'c>(node: &Node, columns: &'c [Column], rows: usize) -> C
                 let first = items.iter().find(|item| item.is_valid(row));
                 out.push(first.map_or(Value::Null, |item| item.get(row)));
             })
+        }
+        Op::Number(function, inner) => {
+            let inner = of(inner);
+            let value = |row| Some(function(inner.number(row)?)).filter(|x| x.is_finite());
+            Cow::Owned(Column::doubles((0..rows).map(value)))
+        }
+        Op::Numbers(function, a, b) => {
+            let (a, b) = (of(a), of(b));
+            let value = |row| Some(function(a.number(row)?, b.number(row)?));
+            Cow::Owned(Column::doubles((0..rows).map(|row| value(row).filter(|x| x.is_finite()))))
+        }
+        Op::Extreme(order, items) => {
+            let items: Vec<_> = items.iter().map(of).collect();
+            make(&mut |row, out| {
+                let mut best = Value::Null;
+                for item in &items {
+                    let value = item.get(row);
+                    if best == Value::Null || compare(value, best) == Some(*order) {
+                        best = value;
+                    }
+                }
+                out.push(best);
+            })
+        }
+        Op::OfTime(function, inner) => {
+            let inner = of(inner);
+            let value = |row| Some(function(Moment(inner.timestamp(row)?)));
+            Cow::Owned(Column::longs((0..rows).map(value)))
+        }
+        Op::Truncate(unit, inner) => {
+            let inner = of(inner);
+            make(&mut |row, out| {
+                let floor = inner.timestamp(row).and_then(|time| Moment(time).floor(*unit));
+                out.push(floor.map_or(Value::Null, |moment| Value::Timestamp(moment.0)));
+            })
+        }
+        Op::SecondsBetween(from, to) => {
+            let (from, to) = (of(from), of(to));
+            let micros = |row| {
+                Some((i128::from(to.timestamp(row)?) - i128::from(from.timestamp(row)?)) as f64)
+            };
+            Cow::Owned(Column::doubles((0..rows).map(|row| Some(micros(row)? / 1e6))))
+        }
+        Op::OfText(function, inner) => {
+            let inner = of(inner);
+            make(&mut |row, out| match inner.text(row) {
+                Some(text) => out.push(Value::String(&function(text))),
+                None => out.push(Value::Null),
+            })
+        }
+        Op::Length(inner) => {
+            let inner = of(inner);
+            let length = |row| i64::try_from(inner.text(row)?.chars().count()).ok();
+            Cow::Owned(Column::longs((0..rows).map(length)))
+        }
+        Op::Matches(pattern, inner) => {
+            let inner = of(inner);
+            truths(&|row| Some(pattern.matches(inner.text(row)?)))
         }
         Op::NullIf(a, b) => {
             let (a, b) = (of(a), of(b));

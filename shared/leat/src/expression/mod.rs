@@ -1,12 +1,15 @@
 //! SQL scalar expressions over the columns of a batch: parsed, typed, evaluated.
 //!
 //! What there is: columns, literals, `+ - * / %`, comparisons, `and`, `or`, `not`, `is [not] null`, `in`, `between`,
-//! `case` in both forms, `cast`, and the functions of [`FUNCTIONS`]. All else of SQL is refused with its place.
+//! `like` and `rlike` with a literal pattern, `case` in both forms, `cast`, and the functions of [`FUNCTIONS`]. All else
+//! of SQL is refused with its place.
 //!
 //! - Missing (null) is three-valued as in SQL: a missing operand makes a missing result, but `false and null` is
 //!   false and `true or null` is true. A condition of `case` that is missing is not met.
 //! - A long with a long stays long under `+ - * %` and [`abs`](FUNCTIONS); `/` gives a double; with a double
 //!   everything is a double. Overflow of longs and division by zero give null.
+//! - `like` matches a whole text: `%` is any text, `_` one character, `\` takes what follows as it is. `rlike` finds a
+//!   regular expression in it, of the crate `regex`: without look-around and back-references.
 //! - A double that is not finite is null, wherever it arises or comes from.
 //! - Names of columns are exact; `"…"` or `` `…` `` quotes a name that is no word or is a keyword. Text stands in `'…'`.
 
@@ -21,7 +24,12 @@ mod tests;
 pub use compile::compile;
 pub use functions::{FUNCTIONS, Function};
 
+use std::borrow::Cow;
+use std::cmp::Ordering;
+
+use crate::calendar::{Moment, Unit};
 use crate::column::{Column, Type};
+use crate::pattern::Pattern;
 
 /// An expression has at most so many bytes.
 pub const MAX_BYTES: usize = 4096;
@@ -111,6 +119,17 @@ enum Op {
     /// Every argument has the node's type.
     Coalesce(Vec<Node>),
     NullIf(Box<Node>, Box<Node>),
+    /// Arguments and result are doubles.
+    Number(fn(f64) -> f64, Box<Node>),
+    Numbers(fn(f64, f64) -> f64, Box<Node>, Box<Node>),
+    /// Every argument has the node's type.
+    Extreme(Ordering, Vec<Node>),
+    OfTime(fn(Moment) -> i64, Box<Node>),
+    Truncate(Unit, Box<Node>),
+    SecondsBetween(Box<Node>, Box<Node>),
+    OfText(fn(&str) -> Cow<'_, str>, Box<Node>),
+    Length(Box<Node>),
+    Matches(Pattern, Box<Node>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

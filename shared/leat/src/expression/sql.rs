@@ -11,10 +11,12 @@ use super::{ExpressionError, MAX_BYTES, MAX_DEPTH, MAX_TOKENS};
 
 /// What an expression may hold; the hint of whatever is refused.
 pub(super) const ALLOWED: &str = "an expression has + - * / %, comparisons, and, or, not, is [not] null, in, between, \
-     case, cast, and the functions abs, coalesce, nullif";
+     like, rlike, case, cast, and the functions abs, cbrt, ceil, coalesce, cos, date_trunc, day, day_of_week, \
+     day_of_year, exp, floor, greatest, hour, least, length, ln, log10, log1p, log2, lower, minute, month, nullif, pow, \
+     quarter, round, second, seconds_between, sign, sin, sqrt, trim, upper, week, year";
 
 /// The words that are no names.
-const KEYWORDS: [Keyword; 16] = [
+const KEYWORDS: [Keyword; 18] = [
     Keyword::AND,
     Keyword::OR,
     Keyword::NOT,
@@ -27,6 +29,8 @@ const KEYWORDS: [Keyword; 16] = [
     Keyword::END,
     Keyword::IN,
     Keyword::BETWEEN,
+    Keyword::LIKE,
+    Keyword::RLIKE,
     Keyword::CAST,
     Keyword::AS,
     Keyword::TRUE,
@@ -110,6 +114,8 @@ pub(super) fn offset(text: &str, expression: &Expr) -> usize {
             | Expr::IsNotNull(next)
             | Expr::InList { expr: next, .. }
             | Expr::Between { expr: next, .. }
+            | Expr::Like { expr: next, .. }
+            | Expr::RLike { expr: next, .. }
             | Expr::Nested(next)
             | Expr::UnaryOp { expr: next, .. }
             | Expr::Cast { expr: next, .. } => {

@@ -344,3 +344,66 @@ fn one_operator_learns_from_the_label_and_may_be_read() {
         assert_eq!(said(&text), [expected]);
     }
 }
+
+/// What the operators themselves say: several columns in one step, a list of two numbers, a sparse vector as a feature.
+#[test]
+fn columns_that_are_read_together() {
+    let operators = crate::features::specs();
+    let with = |step: &str, output: &str| {
+        let text = small("{op: one_hot, in: kind}", step);
+        crate::recipe::read("r.yaml", &text.replace("features: all", output), &operators)
+    };
+    let of = |step: &str, output: &str| with(step, &format!("features: [{output}]"));
+    for (step, output) in [
+        ("{op: cross, in: [amount, age]}", "amount_x_age"),
+        ("{op: cross, in: [amount, age, twice], out: all_of_them}", "all_of_them"),
+        ("{op: cross, in: [kind, who], buckets: 9}", "kind_x_who"),
+        ("{op: tf_idf, in: kind, out: words, ngrams: [1, 2]}", "words"),
+        ("{op: tf_idf, in: kind}", "kind"),
+        ("{op: time_since, in: at, out: age_of_it, from: \"2026-01-01T00:00:00Z\"}", "age_of_it"),
+    ] {
+        let found = of(step, output);
+        assert!(found.is_ok(), "{step}: {found:?}");
+    }
+    assert_eq!(of("{op: tf_idf, in: kind}", "kind").unwrap().features[2].level, 1);
+    for (step, expected) in [
+        (
+            "{op: cross, in: [amount, kind]}",
+            "24:22: a column of text is crossed by its hash: `buckets` says of how many (add `buckets: 1024`)",
+        ),
+        ("{op: cross, in: amount}", "24:21: one column makes no cross (name two or more)"),
+        (
+            "{op: cross, in: [amount, age], out: [a, b]}",
+            "24:42: `out` has 2 names; `cross` gives 1 here (one for all it reads)",
+        ),
+        (
+            "{op: cross, in: [amount, age], out: age}",
+            "24:42: there is a column `age` already (it is made in line 10, column 14; give one of them another name)",
+        ),
+        (
+            "{op: cross, in: [amount, at], buckets: 9}",
+            "24:31: `at` is a timestamp; `cross` takes double, long, bool, string (derive a number of it by cast, or take another operator)",
+        ),
+        (
+            "{op: tf_idf, in: kind, ngrams: [2, 1]}",
+            "24:37: `ngrams` takes a list of two whole numbers from 1 to 5, as [1, 5]; this is a list (the second is below the first)",
+        ),
+        (
+            "{op: tf_idf, in: kind, ngrams: 2}",
+            "24:37: `ngrams` takes a list of two whole numbers from 1 to 5, as [1, 5]; this is the number 2 (How many words a term has, at least and at most.)",
+        ),
+        (
+            "{op: tf_idf, in: kind, ngrams: [0, 1]}",
+            "24:37: `ngrams` takes a list of two whole numbers from 1 to 5, as [1, 5]; this is a list (How many words a term has, at least and at most.)",
+        ),
+        (
+            "{op: time_since, in: at, from: \"2026-01-01T00:00:00Z\"}",
+            "24:26: `at` has the role event_time: a step may not take its place (give the step's column a name by `out`)",
+        ),
+    ] {
+        let errors = with(step, "features: all").expect_err(step);
+        let said: Vec<_> =
+            errors.iter().map(|e| e.to_string().replacen("r.yaml:", "", 1)).collect();
+        assert_eq!(said, [expected], "{step}");
+    }
+}

@@ -87,6 +87,18 @@ fn the_json_schema_agrees_with_the_parser() {
     let real = schema::schema(&crate::features::specs());
     let root = yaml::load(EXAMPLE, &mut report::Report::new("")).unwrap();
     assert!(valid(&json(&root), &real));
+    let bench = include_str!("../../../../../recipes/bench-transactions/recipe.yaml");
+    for (from, to, good) in [
+        ("", "", true),
+        ("tokens: alphanumeric", "ngrams: [1, 2]", true),
+        ("tokens: alphanumeric", "ngrams: [1, 9]", false),
+        ("tokens: alphanumeric", "ngrams: [1]", false),
+        ("tokens: alphanumeric", "tokens: letters", false),
+        ("bins: 10", "bins: 1", false),
+    ] {
+        let root = yaml::load(&bench.replacen(from, to, 1), &mut report::Report::new("")).unwrap();
+        assert_eq!(valid(&json(&root), &real), good, "{to}");
+    }
     for (from, to) in [
         ("leat: 1", "leat: 2"),
         ("name: small", "name: Small One"),
