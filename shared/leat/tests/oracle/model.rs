@@ -123,7 +123,10 @@ fn decode(recipe: &Recipe, line: &[u8]) -> Option<Cells> {
     let mut values: HashMap<String, Value> = HashMap::new();
     for (name, value) in members {
         if !cells.contains_key(&name) {
-            if recipe.unknown == "quarantine" {
+            // What is kept as it was written must be JSON too; no double has to hold its numbers.
+            let number = value.get().starts_with(|c: char| c == '-' || c.is_ascii_digit());
+            let json = number || serde_json::from_str::<Value>(value.get()).is_ok();
+            if recipe.unknown == "quarantine" || !json {
                 return None;
             }
             continue;
