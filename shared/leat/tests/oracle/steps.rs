@@ -41,6 +41,35 @@ pub enum Op {
         parts: Vec<&'static str>,
         cyclic: bool,
     },
+    MinMaxScale {
+        low: f64,
+        high: f64,
+        clip: bool,
+    },
+    KBins {
+        strategy: &'static str,
+        keep: bool,
+    },
+    Ordinal {
+        unseen: &'static str,
+        missing: &'static str,
+    },
+    HashEncode {
+        buckets: u32,
+        keep: bool,
+    },
+    TimeSince {
+        from: i64,
+        unit: (&'static str, i64),
+        clip: bool,
+    },
+    /// With another column.
+    Cross(&'static str, String),
+    /// By a hash.
+    CrossHash(u32, String),
+    TfIdf {
+        dimensions: u32,
+    },
 }
 
 /// With what each part of a date begins and ends; none: it does not come around.
@@ -63,7 +92,35 @@ impl Step {
         let mut steps = Vec::new();
         for at in 0..r.below(7) {
             let (input, kind) = r.pick(columns).clone();
-            let op = match (kind, r.below(3)) {
+            let (other, other_kind) = r.pick(columns).clone();
+            let numbers = |kind| matches!(kind, Kind::Long | Kind::Double | Kind::Bool);
+            let policy = |r: &mut Random| *r.pick(&["keep", "minus_one", "missing"]);
+            let op = match (kind, r.below(8)) {
+                (Kind::Time, 0..=3) => Op::TimeSince {
+                    from: 1_767_225_600_000_000,
+                    unit: *r.pick(&[("second", 1_000_000), ("day", 86_400_000_000)]),
+                    clip: r.one_in(2),
+                },
+                (Kind::Double | Kind::Long, 3) => {
+                    let (low, high) = *r.pick(&[(0.0, 1.0), (-1.0, 2.5)]);
+                    Op::MinMaxScale { low, high, clip: r.one_in(2) }
+                }
+                (Kind::Double | Kind::Long, 4) => {
+                    Op::KBins { strategy: *r.pick(&["quantile", "uniform"]), keep: r.one_in(2) }
+                }
+                (kind, 5) if numbers(kind) && numbers(other_kind) && input != other => {
+                    Op::Cross(*r.pick(&["multiply", "add", "subtract", "divide"]), other)
+                }
+                (Kind::Text | Kind::Bool, 3) => {
+                    Op::Ordinal { unseen: policy(r), missing: policy(r) }
+                }
+                (Kind::Text | Kind::Bool | Kind::Long, 6) => {
+                    Op::HashEncode { buckets: *r.pick(&[2, 10, 1024]), keep: r.one_in(2) }
+                }
+                (kind, 7) if kind != Kind::Time && other_kind != Kind::Time && input != other => {
+                    Op::CrossHash(*r.pick(&[2, 1000]), other)
+                }
+                (Kind::Text, 4) => Op::TfIdf { dimensions: *r.pick(&[4, 256]) },
                 (Kind::Time, _) => {
                     let from = r.below(PARTS.len());
                     let parts = PARTS[from..].iter().take(1 + r.below(4)).map(|(part, _)| *part);
@@ -102,6 +159,11 @@ impl Step {
                 (Op::Impute(..) | Op::StandardScale { .. } | Op::Log { .. }, _) => {
                     Some(Kind::Double)
                 }
+                (Op::MinMaxScale { .. } | Op::TimeSince { .. } | Op::Cross(..), _) => {
+                    Some(Kind::Double)
+                }
+                (Op::KBins { .. } | Op::Ordinal { .. } | Op::HashEncode { .. }, _)
+                | (Op::CrossHash(..), _) => Some(Kind::Long),
                 _ => None,
             };
             columns.extend(made.map(|kind| (out.clone(), kind)));
@@ -136,8 +198,35 @@ impl Step {
             Op::DateParts { parts, cyclic } => {
                 format!("op: date_parts, parts: [{}], cyclic: {cyclic}", parts.join(", "))
             }
+            Op::MinMaxScale { low, high, clip } => {
+                format!("op: min_max_scale, low: {low}, high: {high}, clip: {clip}")
+            }
+            Op::KBins { strategy, keep } => {
+                let missing = if *keep { "keep" } else { "missing" };
+                format!("op: k_bins, bins: 4, strategy: {strategy}, missing: {missing}")
+            }
+            Op::Ordinal { unseen, missing } => {
+                format!("op: ordinal, unseen: {unseen}, missing: {missing}")
+            }
+            Op::HashEncode { buckets, keep } => {
+                let missing = if *keep { "keep" } else { "missing" };
+                format!("op: hash_encode, buckets: {buckets}, missing: {missing}")
+            }
+            Op::TimeSince { from, unit: (unit, _), clip } => {
+                let from = timestamp::to_text(*from);
+                format!("op: time_since, from: \"{from}\", unit: {unit}, clip: {clip}")
+            }
+            Op::Cross(operation, _) => format!("op: cross, operation: {operation}"),
+            Op::CrossHash(buckets, _) => {
+                format!("op: cross, buckets: {buckets}, missing: keep")
+            }
+            Op::TfIdf { dimensions } => format!("op: tf_idf, dimensions: {dimensions}"),
         };
-        format!("{{{parameters}, in: {}, out: {}}}", self.input, self.out)
+        let input = match &self.op {
+            Op::Cross(_, other) | Op::CrossHash(_, other) => format!("[{}, {other}]", self.input),
+            _ => self.input.clone(),
+        };
+        format!("{{{parameters}, in: {input}, out: {}}}", self.out)
     }
 
     /// Whether what was learnt from `column` is what there was to learn.
@@ -169,6 +258,10 @@ impl Step {
                 let (low, high) = (numbers[(n - 1) / 2], numbers[n / 2]);
                 // Half the sum, were it not for its overflow.
                 is("value", low / 2.0 + high / 2.0, false)
+            }
+            Op::MinMaxScale { .. } if n > 0 => {
+                is("min", numbers[0], true)?;
+                is("max", numbers[n - 1], true)
             }
             Op::Impute("min", _) => is("value", numbers[0], true),
             Op::Impute("max", _) => is("value", numbers[n - 1], true),
@@ -276,6 +369,93 @@ impl Step {
                 };
                 V::finite(if *signed && x < 0.0 { -log } else { log })
             }),
+            Op::MinMaxScale { low, high, clip } => {
+                match (number, learnt["min"].as_f64(), learnt["max"].as_f64()) {
+                    (Some(x), Some(min), Some(max)) => {
+                        let span = match max - min {
+                            0.0 if spark => {
+                                return Ok(drop(
+                                    cells.insert(self.out.clone(), V::double((low + high) / 2.0)),
+                                ));
+                            }
+                            span if !spark && span < 10.0 * f64::EPSILON => 1.0,
+                            span => span,
+                        };
+                        let y = low + (x - min) / span * (high - low);
+                        V::finite(if *clip { y.clamp(*low, *high) } else { y })
+                    }
+                    _ => V::Null,
+                }
+            }
+            Op::KBins { keep, .. } => {
+                let edges: Option<Vec<f64>> = learnt["edges"]
+                    .as_array()
+                    .map(|edges| edges.iter().filter_map(Value::as_f64).collect());
+                match (number, edges) {
+                    (None, None) if *keep => V::Long(0), // the number of bins
+                    (_, None) => V::Null,
+                    (Some(x), Some(edges)) => {
+                        V::Long(edges.iter().filter(|edge| **edge <= x).count() as i64)
+                    }
+                    (None, Some(edges)) if *keep => V::Long(edges.len() as i64 + 1),
+                    (None, _) => V::Null,
+                }
+            }
+            Op::Ordinal { unseen, missing } => {
+                let labels: Vec<Label> =
+                    learnt["labels"].as_array().into_iter().flatten().map(Label::read).collect();
+                let count = labels.len() as i64;
+                let other = |policy: &str, kept: i64| match policy {
+                    "keep" => V::Long(kept),
+                    "minus_one" => V::Long(-1),
+                    _ => V::Null,
+                };
+                match Label::of(&value) {
+                    None => other(missing, count + 1),
+                    Some(label) => match labels.iter().position(|other| *other == label) {
+                        Some(at) => V::Long(at as i64),
+                        None => other(unseen, count),
+                    },
+                }
+            }
+            Op::HashEncode { buckets, keep } => match Label::of(&value).and(bytes(&value)) {
+                Some(bytes) => bucket(spark, &bytes, *buckets, *keep),
+                None if *keep => V::Long(0),
+                None => V::Null,
+            },
+            Op::CrossHash(buckets, other) => match (bytes(&value), bytes(&cells[other])) {
+                (Some(a), Some(b)) => {
+                    bucket(spark, &[a.as_slice(), &b].join(&b'|'), *buckets, true)
+                }
+                _ => V::Long(0),
+            },
+            Op::Cross(operation, other) => {
+                let number = |value: &V| match value {
+                    V::Bool(x) => Some(f64::from(u8::from(*x))),
+                    value => value.number().filter(|x| x.is_finite()),
+                };
+                match (number(&value), number(&cells[other]), *operation) {
+                    (Some(a), Some(b), "multiply") => V::finite(a * b),
+                    (Some(a), Some(b), "add") => V::finite(a + b),
+                    (Some(a), Some(b), "subtract") => V::finite(a - b),
+                    (Some(a), Some(b), _) => V::finite(a / b),
+                    _ => V::Null,
+                }
+            }
+            Op::TimeSince { from, unit: (_, unit), clip } => match value {
+                V::Time(time) => {
+                    let since = (time - from) as f64 / *unit as f64;
+                    V::double(if *clip { since.max(0.0) } else { since })
+                }
+                _ => V::Null,
+            },
+            Op::TfIdf { dimensions } => {
+                let text = match &value {
+                    V::Text(text) => text.as_str(),
+                    _ => "",
+                };
+                V::Text(tf_idf(spark, text, *dimensions, &learnt["idf"]))
+            }
             Op::TargetEncode { .. } => {
                 let own = Label::of(&value).map(|label| {
                     pairs(&learnt["categories"]).into_iter().find(|(other, _)| *other == label)
@@ -363,6 +543,73 @@ fn fill(learnt: &Value, op: &Op, of: &V, doubles: bool) -> V {
         Value::Bool(x) => V::Bool(*x),
         _ => of.clone(),
     }
+}
+
+/// A value as it is hashed; nothing of what is missing.
+fn bytes(value: &V) -> Option<Vec<u8>> {
+    match value {
+        V::Text(x) if !x.trim().is_empty() => Some(x.as_bytes().to_vec()),
+        V::Long(x) => Some(x.to_le_bytes().to_vec()),
+        V::Double(x) if x.is_finite() => Some(x.to_bits().to_le_bytes().to_vec()),
+        V::Bool(x) => Some(vec![u8::from(*x)]),
+        _ => None,
+    }
+}
+
+/// With `keep`, bucket 0 is that of missing values.
+fn bucket(spark: bool, bytes: &[u8], buckets: u32, keep: bool) -> V {
+    let (first, buckets) = if keep { (1, buckets - 1) } else { (0, buckets) };
+    V::Long(first + place(spark, bytes, buckets))
+}
+
+/// The size of the signed hash modulo `of`; in Spark the signed hash, never negative modulo.
+fn place(spark: bool, bytes: &[u8], of: u32) -> i64 {
+    let hash = i64::from(murmur3(bytes, if spark { 42 } else { 0 }) as i32);
+    let hash = if spark { hash } else { hash.abs() };
+    hash.rem_euclid(i64::from(of))
+}
+
+/// MurmurHash3_x86_32 as Austin Appleby wrote it down.
+fn murmur3(bytes: &[u8], seed: u32) -> u32 {
+    let mix =
+        |block: u32| block.wrapping_mul(0xCC9E_2D51).rotate_left(15).wrapping_mul(0x1B87_3593);
+    let mut hash = seed;
+    for block in bytes.chunks(4) {
+        let word = block.iter().rev().fold(0u32, |word, byte| word << 8 | u32::from(*byte));
+        hash ^= mix(word);
+        if block.len() == 4 {
+            hash = hash.rotate_left(13).wrapping_mul(5).wrapping_add(0xE654_6B64);
+        }
+    }
+    hash ^= bytes.len() as u32;
+    hash = (hash ^ hash >> 16).wrapping_mul(0x85EB_CA6B);
+    hash = (hash ^ hash >> 13).wrapping_mul(0xC2B2_AE35);
+    hash ^ hash >> 16
+}
+
+/// Words by the dialect's rule, counted by place, times the place's idf; in scikit-learn's dialect divided by their norm.
+fn tf_idf(spark: bool, text: &str, dimensions: u32, idf: &Value) -> String {
+    let text = text.to_lowercase();
+    let words: Vec<&str> = if spark {
+        text.split_whitespace().collect()
+    } else {
+        let inside = |c: char| c.is_alphanumeric() || c == '_';
+        text.split(|c| !inside(c)).filter(|word| word.chars().count() >= 2).collect()
+    };
+    let mut places: BTreeMap<i64, f64> = BTreeMap::new();
+    for word in words {
+        *places.entry(place(spark, word.as_bytes(), dimensions)).or_default() += 1.0;
+    }
+    for (place, value) in &mut places {
+        *value *= idf[*place as usize].as_f64().unwrap_or(f64::NAN);
+    }
+    places.retain(|_, value| *value != 0.0);
+    let norm = places.values().map(|x| x * x).sum::<f64>().sqrt();
+    let terms = places.iter().map(|(place, x)| {
+        let x = if spark { *x } else { x / norm };
+        format!("{place}:{}", leat::number::to_text(x))
+    });
+    terms.collect::<Vec<_>>().join(" ")
 }
 
 /// A value that is counted; blank text is missing.
