@@ -18,11 +18,15 @@ RELEASE = ROOT / "target/release"
 RECIPE = ROOT / "recipes/bench-transactions/recipe.yaml"
 # What `check` sums, by the recipe's names of features.
 SUMS = ("amount_std=amount_scaled,target=category_fraud,bin=amount_bin,sin=event_hour_sin,c24=count_24h,"
-        "s24=amount_sum_24h,m1=amount_max_1h,since=session_since_previous,sess=session_number")
+        "s24=amount_sum_24h,m1=amount_max_1h,since=session_since_previous,sess=session_number,text=words")
 # Decimals that peers agree on.
 AGREED = {"malformed": 0, "valid": 0, "amount_std": 3, "target": 3, "bin": 0, "sin": 3, "c24": 0, "s24": 2, "m1": 2, "since": 3, "sess": 0}
-# The goals on ratios, each as (what, of which peer, at which batch, at least or at most).
 STREAM = (1000, 100, 10000)
+
+
+def leat():
+    """The command line, as it is released; else as tests have it, which is slower."""
+    return next((path for path in (RELEASE / "leat", ROOT / "target/fast/leat") if path.exists()), RELEASE / "leat")
 
 
 def say(text):
@@ -45,13 +49,13 @@ def state(folder):
     given, path = WORK / "given.json", WORK / "state.json"
     out = subprocess.run([sys.executable, RECIPE.parent / "given.py", folder / "params.json"], check=True, capture_output=True, text=True)
     given.write_text(out.stdout)
-    subprocess.run([RELEASE / "leat", "seal", RECIPE, "--given", given, "--state", path], check=True, capture_output=True)
+    subprocess.run([leat(), "seal", RECIPE, "--given", given, "--state", path], check=True, capture_output=True)
     return path
 
 
 def peers(args, folder, fitted, kit, kit_work):
     """(group, name, command) of what there is; a command that is a text is how to install what there is not."""
-    leat = [RELEASE / "bench-leat", "--recipe", RECIPE, "--state", fitted, "--sums", SUMS]
+    engine = [RELEASE / "bench-leat", "--recipe", RECIPE, "--state", fitted, "--sums", SUMS]
     plain = [RELEASE / "bench-plain", "--params", folder / "params.json"]
     python, node = kit_work / "venv/bin/python", kit_work / "node/node_powertools.mjs"
     here = {
@@ -64,10 +68,10 @@ def peers(args, folder, fitted, kit, kit_work):
     for batch in STREAM:
         events = folder / f"kinesis_{batch}.jsonl"
         few = ["--limit", {100: "300", 1000: "30", 10000: "6"}[batch]]
-        out += [(batch, "leat", leat + [events, "--repeat", "3"]), (batch, "plain (Rust by hand)", plain + [events, "--repeat", "3"])]
+        out += [(batch, "leat", engine + [events, "--repeat", "3"]), (batch, "plain (Rust by hand)", plain + [events, "--repeat", "3"])]
         if batch == 1000:
-            out += [(batch, "leat, one call", leat + [events, "--variant", "intake", "--repeat", "3"]),
-                    (batch, "leat, items", leat + [events, "--variant", "items", "--repeat", "3"])]
+            out += [(batch, "leat, one call", engine + [events, "--variant", "intake", "--repeat", "3"]),
+                    (batch, "leat, items", engine + [events, "--variant", "items", "--repeat", "3"])]
             out += [(batch, f"floor {part}", [RELEASE / "bench-floor", events, "--variant", part]) for part in ("runtime", "decode", "print")]
         if kit:
             out += [(batch, "kit plain sonic", [kit_work / "target/release/plain", events, "--variant", "sonic"] if here["plain"] is True else here["plain"]),
@@ -90,7 +94,7 @@ def batch_peers(args, folder, fitted, kit, kit_work):
             continue
         for cores in (1, 2):
             result = WORK / f"features-{cores}.csv"
-            out.append((f"leat transform, {kind}", [RELEASE / "leat", "transform", RECIPE, "--state", fitted, events, "--output", result], cores))
+            out.append((f"leat transform, {kind}", [leat(), "transform", RECIPE, "--state", fitted, events, "--output", result], cores))
             if kit and not args.quick and (kit_work / "venv/bin/python").exists():
                 python = [kit_work / "venv/bin/python", "-W", "ignore"]
                 params = ["--params", folder / "params.json"]
@@ -160,12 +164,39 @@ def stage(runs, name):
 
 def agrees(line, other):
     """Whether two peers did the same work on the same events; the words of what differs."""
-    if line["events"] != other["events"]:
-        return "other events"
+    if not other:
+        return ""
     differ = [name for name, decimals in AGREED.items()
               if abs(float(line["check"].get(name, "nan")) - float(other["check"].get(name, "nan"))) > 1.5 * 10.0**-decimals * (decimals > 0)]
     differ += ["fail"] * (list(line["check"].get("fail", [])) != list(other["check"].get("fail", [])))
     return "yes" if not differ else "not " + ", ".join(differ)
+
+
+def references(streams, all_peers, folder):
+    """Leat's line for every number of events that a peer took: slow peers take the first payloads only."""
+    found = {}
+    for batch in STREAM:
+        own = streams.get((batch, "leat"))
+        command = next((command for b, name, command in all_peers if (b, name) == (batch, "leat")), None)
+        if not own or not command:
+            continue
+        found[batch, own[0]["events"]] = own[0]
+        for (other, name), runs in streams.items():
+            events = runs[0]["events"]
+            if other != batch or name.startswith("floor") or (batch, events) in found:
+                continue
+            short, count = WORK / "short.jsonl", 0
+            with open(folder / f"kinesis_{batch}.jsonl") as file, open(short, "w") as out:
+                for line in file:
+                    if count >= events:
+                        break
+                    count += line.count('"sequenceNumber"')
+                    out.write(line)
+            words = [short if str(word).endswith(f"kinesis_{batch}.jsonl") else word for word in command]
+            line = once(words)
+            if line:
+                found[batch, line["events"]] = line
+    return found
 
 
 def stub(body, marks, done):
@@ -288,10 +319,10 @@ def main():
     raw = {"streams": [[*key, runs] for key, runs in streams.items()], "files": [[*key, runs] for key, runs in wholes.items()],
            "instructions": counted, "starts": {name: found and found[0] for name, found in starts.items()}, "zips": sizes}
     pathlib.Path(args.out).write_text(json.dumps(raw))
-    table(streams, wholes, counted, starts, sizes, missing)
+    table(streams, wholes, counted, starts, sizes, missing, references(streams, all_peers, folder))
 
 
-def table(streams, wholes, counted, starts, sizes, missing):
+def table(streams, wholes, counted, starts, sizes, missing, known):
     print("| streaming, one core | batch | µs CPU/event (least–most) | S1 | S2 | S3 | S4 | S5 | instructions/event | RSS MB | of Leat | same check |")
     print("|---|---|---|---|---|---|---|---|---|---|---|---|")
     for (batch, name), runs in sorted(streams.items(), key=lambda item: STREAM.index(item[0][0])):
@@ -299,8 +330,7 @@ def table(streams, wholes, counted, starts, sizes, missing):
         each = [run["total_cpu"] / run["events"] * 1e6 for run in runs]
         ratio = f"{micros(runs) / micros(leat):.2f}×" if leat else ""
         count = counted.get(name) if batch == 1000 else None
-        # Slow peers take a part of the events: then the first whole peer of that number is compared.
-        same = agrees(runs[0], leat[0]) if leat and not name.startswith("floor") else ""
+        same = agrees(runs[0], known.get((batch, runs[0]["events"]))) if not name.startswith("floor") else ""
         print(f"| {name} | {batch} | {micros(runs):.2f} ({min(each):.2f}–{max(each):.2f}) | " + " | ".join(f"{x:.2f}" if x else "" for x in parts)
               + f" | {f'{count:,.0f}' if count else ''} | {median(runs, lambda run: run['rss_mb']):.0f} | {ratio} | {same} |")
     floor = [streams.get((1000, f"floor {part}")) for part in ("runtime", "decode", "print")]
