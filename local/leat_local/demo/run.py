@@ -184,6 +184,7 @@ class Demo:
         predictions = self.stores.predictions()
         (OUT / "predictions.jsonl").write_text("".join(json.dumps(p) + "\n" for p in predictions))
         good = not any(account.problems() for account in accounts)
+        good &= self.compare_paths(say, live=accounts[1], lake=accounts[2])
         good &= self.compare_streams(say, predictions)
         good &= self.compare_online(say)
         good &= self.quality(say, predictions)
@@ -288,6 +289,14 @@ Where to look:
                 written |= ids if all(ours) else ids & put
                 quarantined |= bad if all(ours) else bad & put
         return Account(title, len(lines), put, {"written": written, "quarantined": quarantined})
+
+    def compare_paths(self, say, live: Account, lake: Account) -> bool:
+        """One recipe: what one path takes for good, the other one does."""
+        scored = live.places["written"] | live.places["applied with the history"]
+        same = scored == lake.places["written"]
+        verdict = "the same" if same else f"NOT the same: {len(scored ^ lake.places['written']):,} in one alone"
+        say(f"events scored, and events in the lake: {verdict}")
+        return same
 
     def compare_streams(self, say, predictions: list[dict]) -> bool:
         """The predictions stream holds, at least once each, the rows of the table."""
