@@ -157,6 +157,17 @@ class Stores:
         units = [json.loads(self._read(bucket, key)) for key in self._keys(bucket, prefix)]
         return [u for u in units if u["decision"] == decision]
 
+    def open(self) -> list[str]:
+        """What the ledger holds of objects that no manifest has, and of manifests without an end."""
+        client, rows = self._client("dynamodb"), []
+        for kind in ("landed", "open"):
+            name = {":pk": {"S": f"{kind}#{self._recipe}"}}
+            pages = client.get_paginator("query").paginate(
+                TableName=self._out["LedgerTable"], KeyConditionExpression="pk = :pk", ExpressionAttributeValues=name, ConsistentRead=True
+            )
+            rows += [f"{kind} {item['sk']['S']}" for page in pages for item in page["Items"]]
+        return rows
+
     def manifest(self, unit: str) -> dict:
         """The manifest of a unit."""
         key = f"artifacts/manifests/{self._recipe}/{unit}.json"

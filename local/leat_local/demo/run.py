@@ -184,6 +184,7 @@ class Demo:
         predictions = self.stores.predictions()
         (OUT / "predictions.jsonl").write_text("".join(json.dumps(p) + "\n" for p in predictions))
         good = not any(account.problems() for account in accounts)
+        good &= self.close(say)
         good &= self.compare_paths(say, live=accounts[1], lake=accounts[2])
         good &= self.compare_streams(say, predictions)
         good &= self.compare_online(say)
@@ -289,6 +290,14 @@ Where to look:
                 written |= ids if all(ours) else ids & put
                 quarantined |= bad if all(ours) else bad & put
         return Account(title, len(lines), put, {"written": written, "quarantined": quarantined})
+
+    def close(self, say) -> bool:
+        """Every run's end was followed: the ledger has nothing that waits or runs."""
+        over = time.monotonic() + 30
+        while (rows := self.stores.open() + self.labelled.open()) and time.monotonic() < over:
+            time.sleep(1)
+        say(f"ledger: NOT closed: {rows[0]} and {len(rows) - 1} more" if rows else "ledger: every object is in a manifest that has ended")
+        return not rows
 
     def compare_paths(self, say, live: Account, lake: Account) -> bool:
         """One recipe: what one path takes for good, the other one does."""
