@@ -20,7 +20,7 @@ impl Payloads {
     }
 
     /// The next payload, without its line break; none at the end.
-    pub fn next(&mut self) -> Result<Option<&[u8]>, String> {
+    pub fn read(&mut self) -> Result<Option<&[u8]>, String> {
         self.line.clear();
         let read = self.file.read_until(b'\n', &mut self.line).map_err(|why| why.to_string())?;
         Ok((read > 0).then(|| self.line.trim_ascii_end()))

@@ -41,7 +41,7 @@ fn run() -> Result<String, String> {
         let (mut times, mut events, mut read) = (Times::default(), 0, 0);
         let (mut arena, mut csv) = (Vec::new(), Vec::new());
         let mut payloads = Payloads::open(input)?;
-        while let Some(payload) = payloads.next()? {
+        while let Some(payload) = payloads.read()? {
             let records = finder.find_iter(payload).count();
             let mut laps = Laps::new();
             match variant {

@@ -82,7 +82,7 @@ fn run() -> Result<String, String> {
     for _ in 0..args.number("--repeat", 3)?.max(1) {
         let mut round = Round::new(&engine, &features, &sums, variant);
         let mut payloads = Payloads::open(input)?;
-        while let Some(payload) = payloads.next()? {
+        while let Some(payload) = payloads.read()? {
             round.payload(payload)?;
             if let Some(file) = &mut dump {
                 file.write_all(&round.csv).map_err(|why| why.to_string())?;

@@ -47,7 +47,7 @@ fn run() -> Result<String, String> {
     for _ in 0..args.number("--repeat", 3)?.max(1) {
         let mut pipeline = Pipeline::new(&params);
         let mut payloads = Payloads::open(input)?;
-        while let Some(payload) = payloads.next()? {
+        while let Some(payload) = payloads.read()? {
             pipeline.payload(payload)?;
             if let Some(file) = &mut dump {
                 file.write_all(&pipeline.csv).map_err(|why| why.to_string())?;

@@ -186,7 +186,9 @@ impl E {
             E::IsNull(x) => V::Bool(x.of(row) == V::Null),
             E::In(x, list) => {
                 let x = x.of(row);
-                bool(list.iter().fold(Some(false), |met, e| or(met, equal(&x, &e.of(row)))))
+                let mut met = Some(false);
+                list.iter().for_each(|e| met = or(met, equal(&x, &e.of(row))));
+                bool(met)
             }
             E::Between(x, low, high) => {
                 let x = x.of(row);

@@ -374,9 +374,8 @@ impl Step {
                     (Some(x), Some(min), Some(max)) => {
                         let span = match max - min {
                             0.0 if spark => {
-                                return Ok(drop(
-                                    cells.insert(self.out.clone(), V::double((low + high) / 2.0)),
-                                ));
+                                cells.insert(self.out.clone(), V::double((low + high) / 2.0));
+                                return Ok(());
                             }
                             span if !spark && span < 10.0 * f64::EPSILON => 1.0,
                             span => span,

@@ -208,8 +208,8 @@ mod tests {
         let (mut to, mut from) = (Column::new(Type::Timestamp), Column::new(Type::Timestamp));
         to.push(Value::Timestamp(i64::MAX));
         from.push(Value::Timestamp(i64::MIN));
-        check("{}", &[&to, &from], &[Some(2f64.powi(64) / 1e6)]);
-        check("{}", &[&from, &to], &[Some(-(2f64.powi(64)) / 1e6)]);
+        check("{}", &[&to, &from], &[Some(18_446_744_073_709_551_616.0 / 1e6)]);
+        check("{}", &[&from, &to], &[Some(-18_446_744_073_709_551_616.0 / 1e6)]);
     }
 
     #[test]
