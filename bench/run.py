@@ -168,8 +168,11 @@ def agrees(line, other):
         return ""
     differ = [name for name, decimals in AGREED.items()
               if abs(float(line["check"].get(name, "nan")) - float(other["check"].get(name, "nan"))) > 1.5 * 10.0**-decimals * (decimals > 0)]
-    differ += ["fail"] * (list(line["check"].get("fail", [])) != list(other["check"].get("fail", [])))
-    return "yes" if not differ else "not " + ", ".join(differ)
+    rules = [line["check"].get("fail", []), other["check"].get("fail", [])]
+    if len(rules[0]) != len(rules[1]) or sum(abs(a - b) for a, b in zip(*rules)) > sum(rules[1]) / 50:
+        differ.append("fail")
+    near = "" if rules[0] == rules[1] else " (*)"
+    return "yes" + near if not differ else "not " + ", ".join(differ)
 
 
 def references(streams, all_peers, folder):
@@ -333,6 +336,8 @@ def table(streams, wholes, counted, starts, sizes, missing, known):
         same = agrees(runs[0], known.get((batch, runs[0]["events"]))) if not name.startswith("floor") else ""
         print(f"| {name} | {batch} | {micros(runs):.2f} ({min(each):.2f}–{max(each):.2f}) | " + " | ".join(f"{x:.2f}" if x else "" for x in parts)
               + f" | {f'{count:,.0f}' if count else ''} | {median(runs, lambda run: run['rss_mb']):.0f} | {ratio} | {same} |")
+    if any((1000, name) in streams for name in ("plain (Rust by hand)", "kit plain sonic")):
+        print("\n(*) An event that decode refuses fails one rule in Leat, where others count all that it would fail.")
     floor = [streams.get((1000, f"floor {part}")) for part in ("runtime", "decode", "print")]
     plain, leat = streams.get((1000, "plain (Rust by hand)")), streams.get((1000, "leat"))
     if all(floor) and plain:
