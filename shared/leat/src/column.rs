@@ -4,6 +4,8 @@
 //! bit a row, least significant first, 1 for valid. `leat-arrow` turns a column into an Arrow array, and back,
 //! without a copy. A null row holds 0, `false` or an empty text, so that equal columns have equal bytes.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use crate::number;
@@ -79,16 +81,19 @@ pub struct Bits {
 impl Bits {
     /// `len` bits, all of them `bit`. Bits past the end are 0.
     pub fn filled(len: usize, bit: bool) -> Self {
-        let mut bits = Bits { bytes: vec![if bit { 0xff } else { 0 }; len.div_ceil(8)], len };
-        if bit && !len.is_multiple_of(8) {
-            bits.bytes[len / 8] = (1u8 << (len % 8)) - 1;
-        }
+        let whole = vec![if bit { u8::MAX } else { 0 }; len.div_ceil(8)];
+        let mut bits = Bits { len: whole.len() * 8, bytes: whole };
+        bits.truncate(len);
         bits
     }
 
     /// Bits that lie in `bytes`; `None` if `bytes` holds fewer than `len`.
     pub fn from_bytes(bytes: Vec<u8>, len: usize) -> Option<Self> {
-        (bytes.len() >= len.div_ceil(8)).then_some(Bits { bytes, len })
+        let mut bits = Bits { len: bytes.len().saturating_mul(8), bytes };
+        (len <= bits.len).then(|| {
+            bits.truncate(len);
+            bits
+        })
     }
 
     /// The number of bits.
@@ -121,21 +126,74 @@ impl Bits {
     /// Appends a bit.
     #[inline]
     pub fn push(&mut self, bit: bool) {
-        if self.len.is_multiple_of(8) {
-            self.bytes.push(0);
+        let used = self.len % 8;
+        match self.bytes.last_mut() {
+            Some(last) if used > 0 => *last |= u8::from(bit) << used,
+            _ => self.bytes.push(u8::from(bit)),
         }
         self.len += 1;
-        if bit {
-            self.set(self.len - 1, true);
+    }
+
+    /// Appends the `count` lowest bits of `bits`, whose others are 0; at most 8.
+    #[inline]
+    fn push_some(&mut self, bits: u8, count: usize) {
+        let used = self.len % 8;
+        match self.bytes.last_mut() {
+            Some(last) if used > 0 => {
+                *last |= bits << used;
+                if used + count > 8 {
+                    self.bytes.push(bits >> (8 - used));
+                }
+            }
+            _ => self.bytes.push(bits),
+        }
+        self.len += count;
+    }
+
+    /// Appends `count` bits, all of them `bit`.
+    pub fn extend(&mut self, count: usize, bit: bool) {
+        let first = count.min((8 - self.len % 8) % 8);
+        let mut left = count;
+        while left > 0 {
+            let some = if left == count && first > 0 { first } else { left.min(8) };
+            self.push_some(if bit { low(some) } else { 0 }, some);
+            left -= some;
+        }
+    }
+
+    /// Appends the bits of `other` at `range`; those past its end are 0.
+    pub fn append(&mut self, other: &Bits, range: Range<usize>) {
+        let mut at = range.start;
+        while at < range.end {
+            let count = (range.end - at).min(8);
+            let (byte, shift) = (at / 8, at % 8);
+            let here = other.bytes.get(byte).copied().unwrap_or_default() >> shift;
+            let next = other.bytes.get(byte + 1).copied().unwrap_or_default();
+            let bits = if shift > 0 { here | next << (8 - shift) } else { here };
+            self.push_some(bits & low(count), count);
+            at += count;
+        }
+    }
+
+    /// Removes the bits from `len` on, if there are any.
+    pub fn truncate(&mut self, len: usize) {
+        if len < self.len {
+            self.bytes.truncate(len.div_ceil(8));
+            self.len = len;
+            if let (Some(last), used @ 1..) = (self.bytes.last_mut(), len % 8) {
+                *last &= low(used);
+            }
         }
     }
 
     /// How many bits are 1.
     pub fn count_ones(&self) -> usize {
-        let (whole, rest) = (self.len / 8, self.len % 8);
-        let ones = self.bytes[..whole].iter().map(|byte| byte.count_ones() as usize).sum::<usize>();
-        let last = self.bytes.get(whole).filter(|_| rest > 0);
-        ones + last.map_or(0, |byte| (byte & ((1 << rest) - 1)).count_ones() as usize)
+        self.bytes.iter().map(|byte| byte.count_ones() as usize).sum()
+    }
+
+    /// True if every bit is 1.
+    pub fn all(&self) -> bool {
+        self.count_ones() == self.len
     }
 
     /// Removes all bits and keeps the buffer.
@@ -155,10 +213,17 @@ impl Bits {
     }
 }
 
+/// A byte whose `count` lowest bits are 1; at most 8.
+fn low(count: usize) -> u8 {
+    if count >= 8 { u8::MAX } else { (1 << count) - 1 }
+}
+
 impl FromIterator<bool> for Bits {
     fn from_iter<I: IntoIterator<Item = bool>>(bits: I) -> Self {
-        let mut out = Bits::default();
-        bits.into_iter().for_each(|bit| out.push(bit));
+        let bits = bits.into_iter();
+        let mut out =
+            Bits { bytes: Vec::with_capacity(bits.size_hint().0.div_ceil(8)), ..Bits::default() };
+        bits.for_each(|bit| out.push(bit));
         out
     }
 }
@@ -167,12 +232,12 @@ impl FromIterator<bool> for Bits {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Texts {
     offsets: Vec<i32>,
-    bytes: Vec<u8>,
+    text: String,
 }
 
 impl Default for Texts {
     fn default() -> Self {
-        Texts { offsets: vec![0], bytes: Vec::new() }
+        Texts { offsets: vec![0], text: String::new() }
     }
 }
 
@@ -191,33 +256,58 @@ impl Texts {
     #[inline]
     pub fn get(&self, index: usize) -> &str {
         let (start, end) = (self.offsets[index] as usize, self.offsets[index + 1] as usize);
-        // Only whole `str`s are ever pushed, so the bytes between two offsets are UTF-8.
-        std::str::from_utf8(&self.bytes[start..end]).unwrap_or_default()
+        // Only whole `str`s are ever pushed, so each offset is between two characters.
+        self.text.get(start..end).unwrap_or_default()
     }
 
     /// The bytes of the text at `index`, which must be below [`Texts::len`]: for what asks not for characters.
     #[inline]
     pub fn bytes(&self, index: usize) -> &[u8] {
         let (start, end) = (self.offsets[index] as usize, self.offsets[index + 1] as usize);
-        &self.bytes[start..end]
+        self.text.as_bytes().get(start..end).unwrap_or_default()
     }
 
     /// Appends a text. A batch holds below 2 GiB of text: its input is bounded long before that.
     #[inline]
     pub fn push(&mut self, text: &str) {
-        self.bytes.extend_from_slice(text.as_bytes());
-        self.offsets.push(i32::try_from(self.bytes.len()).unwrap_or(i32::MAX));
+        self.text.push_str(text);
+        self.offsets.push(i32::try_from(self.text.len()).unwrap_or(i32::MAX));
+    }
+
+    /// Appends `count` empty texts.
+    fn extend_empty(&mut self, count: usize) {
+        let end = self.offsets.last().copied().unwrap_or_default();
+        self.offsets.resize(self.offsets.len() + count, end);
+    }
+
+    /// Appends the texts of `other` at `range`, which must be within it.
+    fn append(&mut self, other: &Texts, range: Range<usize>) {
+        let offsets = &other.offsets[range.start..=range.end];
+        let (first, last) = (offsets[0], offsets[offsets.len() - 1]);
+        let start = self.text.len();
+        self.text.push_str(other.text.get(first as usize..last as usize).unwrap_or_default());
+        let moved =
+            |&offset: &i32| i32::try_from(start + (offset - first) as usize).unwrap_or(i32::MAX);
+        self.offsets.extend(offsets[1..].iter().map(moved));
+    }
+
+    /// Removes the texts from `len` on, if there are any.
+    fn truncate(&mut self, len: usize) {
+        self.offsets.truncate(len + 1);
+        let end = self.offsets.last().copied().unwrap_or_default() as usize;
+        if self.text.is_char_boundary(end) {
+            self.text.truncate(end);
+        }
     }
 
     /// Removes all texts and keeps the buffers.
     pub fn clear(&mut self) {
-        self.offsets.truncate(1);
-        self.bytes.clear();
+        self.truncate(0);
     }
 
     /// Offsets and bytes, as Arrow's `Utf8` has them.
     pub fn into_parts(self) -> (Vec<i32>, Vec<u8>) {
-        (self.offsets, self.bytes)
+        (self.offsets, self.text.into_bytes())
     }
 
     /// Texts from Arrow's parts. `None` if the offsets do not rise within the bytes or a text is not UTF-8.
@@ -225,14 +315,30 @@ impl Texts {
         let rising = offsets.windows(2).all(|w| w[0] <= w[1]);
         let inside = offsets.first().is_some_and(|&o| o >= 0)
             && offsets.last().is_some_and(|&o| usize::try_from(o).is_ok_and(|o| o <= bytes.len()));
-        let texts = Texts { offsets, bytes };
-        let valid = rising
-            && inside
-            && texts
-                .offsets
-                .windows(2)
-                .all(|w| std::str::from_utf8(&texts.bytes[w[0] as usize..w[1] as usize]).is_ok());
-        valid.then_some(texts)
+        if !(rising && inside) {
+            return None;
+        }
+        match String::from_utf8(bytes) {
+            Ok(text) => {
+                let texts = Texts { offsets, text };
+                texts.are_whole().then_some(texts)
+            }
+            // What lies between no two offsets can be anything.
+            Err(error) => {
+                let bytes = error.into_bytes();
+                let mut texts = Texts::default();
+                for pair in offsets.windows(2) {
+                    let text = std::str::from_utf8(&bytes[pair[0] as usize..pair[1] as usize]);
+                    texts.push(text.ok()?);
+                }
+                Some(texts)
+            }
+        }
+    }
+
+    /// True if no offset is within a character.
+    fn are_whole(&self) -> bool {
+        self.offsets.iter().all(|&offset| self.text.is_char_boundary(offset as usize))
     }
 }
 
@@ -294,7 +400,7 @@ impl Column {
     /// A column of `rows` nulls. Fixed-width columns can then be filled by [`Column::set`].
     pub fn nulls(kind: Type, rows: usize) -> Self {
         let mut column = Column::new(kind);
-        (0..rows).for_each(|_| column.push(Value::Null));
+        column.push_nulls(rows);
         column
     }
 
@@ -495,16 +601,77 @@ impl Column {
         self.valid.set(row, valid);
     }
 
+    /// Makes room for `rows` more rows.
+    pub fn reserve(&mut self, rows: usize) {
+        match &mut self.values {
+            Values::Bool(v) => v.bytes.reserve(rows.div_ceil(8)),
+            Values::Long(v) | Values::Timestamp(v) => v.reserve(rows),
+            Values::Double(v) => v.reserve(rows),
+            Values::String(v) => v.offsets.reserve(rows),
+        }
+        self.valid.bytes.reserve(rows.div_ceil(8));
+    }
+
+    /// Appends `rows` nulls.
+    pub fn push_nulls(&mut self, rows: usize) {
+        match &mut self.values {
+            Values::Bool(v) => v.extend(rows, false),
+            Values::Long(v) | Values::Timestamp(v) => v.resize(v.len() + rows, 0),
+            Values::Double(v) => v.resize(v.len() + rows, 0.0),
+            Values::String(v) => v.extend_empty(rows),
+        }
+        self.valid.extend(rows, false);
+    }
+
     /// The rows at `rows`, in that order; a row past the end is null.
     pub fn gather(&self, rows: &[usize]) -> Column {
         let mut out = Column::new(self.kind());
-        rows.iter().for_each(|&row| out.push(self.get(row)));
+        let mut rest = rows;
+        while let [first, ..] = *rest {
+            // Rows mostly follow one another, and such runs are copied as a whole.
+            let follow = |(at, row): (usize, &usize)| *row == first.saturating_add(at);
+            let run = rest.iter().enumerate().take_while(|pair| follow(*pair)).count();
+            if first < self.len() {
+                let end = first.saturating_add(run).min(self.len());
+                out.append_range(self, first..end);
+                out.push_nulls(run - (end - first));
+            } else {
+                out.push_nulls(run);
+            }
+            rest = &rest[run..];
+        }
         out
     }
 
     /// Appends all rows of `other`, which must be of the same type.
     pub fn append(&mut self, other: &Column) {
-        (0..other.len()).for_each(|row| self.push(other.get(row)));
+        self.append_range(other, 0..other.len());
+    }
+
+    /// Appends the rows of `other` at `range`, which must be within it and of the same type: a column of another type
+    /// (a bug of the caller) gives nulls.
+    fn append_range(&mut self, other: &Column, range: Range<usize>) {
+        match (&mut self.values, &other.values) {
+            (Values::Bool(v), Values::Bool(x)) => v.append(x, range.clone()),
+            (Values::Long(v), Values::Long(x)) | (Values::Timestamp(v), Values::Timestamp(x)) => {
+                v.extend_from_slice(&x[range.clone()]);
+            }
+            (Values::Double(v), Values::Double(x)) => v.extend_from_slice(&x[range.clone()]),
+            (Values::String(v), Values::String(x)) => v.append(x, range.clone()),
+            _ => return self.push_nulls(range.len()),
+        }
+        self.valid.append(&other.valid, range);
+    }
+
+    /// Removes the rows from `rows` on, if there are any.
+    pub fn truncate(&mut self, rows: usize) {
+        match &mut self.values {
+            Values::Bool(v) => v.truncate(rows),
+            Values::Long(v) | Values::Timestamp(v) => v.truncate(rows),
+            Values::Double(v) => v.truncate(rows),
+            Values::String(v) => v.truncate(rows),
+        }
+        self.valid.truncate(rows);
     }
 
     /// Removes all rows and keeps the buffers.
@@ -555,10 +722,69 @@ mod tests {
     }
 
     #[test]
+    fn bits_from_outside_end_where_they_end() {
+        let mut bits = Bits::from_bytes(vec![0xff, 0xff, 0xff], 9).unwrap();
+        assert_eq!(bits, Bits::filled(9, true));
+        bits.push(false);
+        assert_eq!((bits.count_ones(), bits.len(), bits.as_bytes().len()), (9, 10, 2));
+        assert!(Bits::from_bytes(vec![0xff], 9).is_none());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn bits_are_a_list(parts in proptest::collection::vec((0usize..20, proptest::bool::ANY), 0..12), cut in 0usize..40, from in 0usize..40, count in 0usize..40) {
+            let (mut bits, mut list) = (Bits::default(), Vec::new());
+            for (count, bit) in &parts {
+                bits.extend(*count, *bit);
+                list.extend(vec![*bit; *count]);
+                assert_eq!(bits, list.iter().copied().collect());
+            }
+            let range = from.min(list.len())..(from + count).min(list.len());
+            bits.append(&bits.clone(), range.clone());
+            list.extend(list[range].to_vec());
+            assert_eq!(bits, list.iter().copied().collect());
+            bits.truncate(cut);
+            list.truncate(cut);
+            assert_eq!(bits, list.iter().copied().collect());
+            assert_eq!(bits.count_ones(), list.iter().filter(|bit| **bit).count());
+        }
+
+        #[test]
+        fn rows_are_gathered_and_cut_as_one_by_one(
+            texts in proptest::collection::vec(proptest::option::of("\\PC{0,3}"), 0..20),
+            rows in proptest::collection::vec(0usize..24, 0..30),
+            cut in 0usize..24,
+        ) {
+            let strings = Column::strings(texts.iter().map(Option::as_deref));
+            let longs = Column::longs(texts.iter().map(|t| t.as_ref().map(|t| t.len() as i64)));
+            let doubles = Column::doubles(texts.iter().map(|t| t.as_ref().map(|t| t.len() as f64)));
+            let mut bools = Column::new(Type::Bool);
+            texts.iter().for_each(|t| bools.push(t.as_ref().map_or(Value::Null, |t| Value::Bool(t.len() == 1))));
+            for mut column in [strings, longs, doubles, bools] {
+                let (mut one_by_one, mut short) = (Column::new(column.kind()), Column::new(column.kind()));
+                rows.iter().for_each(|&row| one_by_one.push(column.get(row)));
+                (0..cut.min(column.len())).for_each(|row| short.push(column.get(row)));
+                let gathered = column.gather(&rows);
+                assert_eq!(gathered, one_by_one);
+                let mut both = gathered.clone();
+                both.append(&column);
+                assert_eq!(both.len(), rows.len() + column.len());
+                (0..column.len()).for_each(|row| one_by_one.push(column.get(row)));
+                assert_eq!(both, one_by_one);
+                column.truncate(cut);
+                assert_eq!(column, short);
+            }
+        }
+    }
+
+    #[test]
     fn texts_from_outside_are_checked() {
         assert!(Texts::from_parts(vec![0, 2, 1], b"ab".to_vec()).is_none());
         assert!(Texts::from_parts(vec![0, 3], b"ab".to_vec()).is_none());
         assert!(Texts::from_parts(vec![0, 1], vec![0xff]).is_none());
         assert!(Texts::from_parts(vec![0, 1, 2], b"ab".to_vec()).is_some());
+        assert!(Texts::from_parts(vec![0, 1, 2], "é".into()).is_none()); // half a character
+        let among = Texts::from_parts(vec![1, 3], [0xff, b'a', b'b', 0xff].to_vec()).unwrap();
+        assert_eq!((among.len(), among.get(0)), (1, "ab"));
     }
 }
