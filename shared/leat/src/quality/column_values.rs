@@ -19,8 +19,9 @@ use super::row_test::Finding;
 use super::tree::{
     Comparison, Condition, Date, Number, Ruleset, Test, Text, TimeUnit, VariableValue,
 };
-use crate::column::{Type, Value};
+use crate::column::{Column, Type, Value, Values};
 use crate::pattern::Pattern;
+use crate::record::Row;
 use crate::{number, timestamp};
 
 /// A condition ready for the values of one column.
@@ -38,23 +39,61 @@ enum ValueTest {
     /// True for the complement.
     Members(bool, Members),
     Matches(bool, Pattern),
-    Date(Test<Day>),
+    /// True if `now()` is among its operands.
+    Date(Test<Day>, bool),
 }
 
 /// The values that a text condition names, as the column's type reads them.
 #[derive(Debug)]
 enum Members {
-    Texts {
-        texts: HashSet<String>,
-        empty: bool,
-        blank: bool,
-    },
+    Texts(Texts),
     /// Ascending.
     Numbers(Vec<f64>),
     Times {
         days: HashSet<i64>,
         micros: HashSet<i64>,
     },
+}
+
+/// Texts to be found in constant time.
+#[derive(Debug)]
+struct Texts {
+    /// Those of at most seven bytes, as [`word`] has them: mostly all, and mostly few.
+    short: Vec<u64>,
+    texts: HashSet<String>,
+    empty: bool,
+    blank: bool,
+}
+
+/// How many short texts are looked through one by one.
+const FEW: usize = 16;
+
+/// A text of at most seven bytes as a number that no other text has.
+fn word(text: &str) -> Option<u64> {
+    let bytes = text.as_bytes();
+    let mut word = [0; 8];
+    word.get_mut(..bytes.len()).filter(|place| place.len() < 8)?.copy_from_slice(bytes);
+    word[7] = bytes.len() as u8;
+    Some(u64::from_le_bytes(word))
+}
+
+impl Texts {
+    fn new<'a>(texts: impl Iterator<Item = &'a str>, empty: bool, blank: bool) -> Self {
+        let texts: HashSet<String> = texts.map(str::to_owned).collect();
+        let short: Vec<u64> = texts.iter().filter_map(|text| word(text)).collect();
+        let short = if short.len() > FEW { Vec::new() } else { short };
+        Texts { short, texts, empty, blank }
+    }
+
+    fn contain(&self, text: &str) -> bool {
+        let is_named = match word(text) {
+            Some(word) if !self.short.is_empty() => self.short.contains(&word),
+            _ => self.texts.contains(text),
+        };
+        is_named
+            || self.empty && text.is_empty()
+            || self.blank && !text.is_empty() && text.trim().is_empty()
+    }
 }
 
 /// An operand of a date condition.
@@ -87,7 +126,12 @@ impl ColumnValues {
                     null_passes(test, null, |_| false),
                     match only_null(test, null) {
                         Some(any) => ValueTest::Any(any),
-                        None => ValueTest::Date(test.try_map(day)?),
+                        None => {
+                            let test = test.try_map(day)?;
+                            let now = |day: &&Day| matches!(day, Day::Now(_));
+                            let wants_now = test.operands().iter().any(now);
+                            ValueTest::Date(test, wants_now)
+                        }
                     },
                 )
             }
@@ -126,9 +170,38 @@ impl ColumnValues {
             },
             ValueTest::Members(not, members) => members.contain(value) != *not,
             ValueTest::Matches(not, pattern) => matches(pattern, value) != *not,
-            ValueTest::Date(test) => return find_day(test, value, now),
+            ValueTest::Date(test, wants_now) => return find_day(test, *wants_now, value, now),
         };
         Finding::of(passes)
+    }
+
+    /// Whether each value of `column` passes: [`ColumnValues::find`] of all, without a detour where the column's type is
+    /// the one that the condition is about. `passed` has a place for each of `rows`, whose arrival is `now()`.
+    pub fn judge(&self, column: &Column, rows: &[Row], passed: &mut [bool]) {
+        let judge = |passed: &mut [bool], test: &dyn Fn(usize) -> bool| {
+            for (at, passed) in passed.iter_mut().enumerate() {
+                *passed = if column.is_valid(at) { test(at) } else { self.null_passes };
+            }
+        };
+        match (&self.test, column.values()) {
+            (ValueTest::Any(passes), _) => judge(passed, &|_| *passes),
+            (ValueTest::Number(test), Values::Double(x)) => judge(passed, &|at| test.holds(x[at])),
+            (ValueTest::Number(test), Values::Long(x)) => {
+                judge(passed, &|at| test.holds(x[at] as f64));
+            }
+            (ValueTest::Members(not, Members::Texts(texts)), Values::String(x)) => {
+                judge(passed, &|at| texts.contain(x.get(at)) != *not);
+            }
+            (ValueTest::Matches(not, pattern), Values::String(x)) => {
+                judge(passed, &|at| pattern.matches(x.get(at)) != *not);
+            }
+            _ => {
+                for (at, (passed, row)) in passed.iter_mut().zip(rows).enumerate() {
+                    let found = self.find(column.get(at), row.coordinates.arrival);
+                    *passed = found == Finding::Passes;
+                }
+            }
+        }
     }
 }
 
@@ -215,23 +288,19 @@ impl Members {
                 }
                 Members::Times { days, micros }
             }
-            Type::String | Type::Bool => Members::Texts {
-                texts: texts.map(str::to_owned).collect(),
-                empty: values.contains(&&Text::Empty),
-                blank: values.contains(&&Text::WhitespacesOnly),
-            },
+            Type::String | Type::Bool => Members::Texts(Texts::new(
+                texts,
+                values.contains(&&Text::Empty),
+                values.contains(&&Text::WhitespacesOnly),
+            )),
         }
     }
 
     fn contain(&self, value: Value<'_>) -> bool {
         match (self, value) {
-            (Members::Texts { texts, empty, blank }, Value::String(text)) => {
-                texts.contains(text)
-                    || *empty && text.is_empty()
-                    || *blank && !text.is_empty() && text.trim().is_empty()
-            }
-            (Members::Texts { texts, .. }, Value::Bool(x)) => {
-                texts.contains(if x { "true" } else { "false" })
+            (Members::Texts(texts), Value::String(text)) => texts.contain(text),
+            (Members::Texts(texts), Value::Bool(x)) => {
+                texts.contain(if x { "true" } else { "false" })
             }
             (Members::Numbers(numbers), value) => number_of(value)
                 .is_some_and(|x| numbers.binary_search_by(|n| n.total_cmp(&x)).is_ok()),
@@ -267,15 +336,14 @@ pub fn day_of_now(now: i64, shift: i64) -> i64 {
     dates::day_of_millis(minute.saturating_add(shift))
 }
 
-fn find_day(test: &Test<Day>, value: Value<'_>, now: Option<i64>) -> Finding {
+fn find_day(test: &Test<Day>, wants_now: bool, value: Value<'_>, now: Option<i64>) -> Finding {
     let x = match value {
         Value::Timestamp(micros) => Some(dates::day_of_micros(micros)),
         Value::String(text) => dates::day_of_text(text),
         _ => None,
     };
     let Some(x) = x else { return Finding::NoDate };
-    let wants_now = |day: &&Day| matches!(day, Day::Now(_));
-    if now.is_none() && test.operands().iter().any(wants_now) {
+    if now.is_none() && wants_now {
         return Finding::NoNow;
     }
     let day = |day: &Day| match day {
@@ -299,7 +367,7 @@ fn find_day(test: &Test<Day>, value: Value<'_>, now: Option<i64>) -> Finding {
 mod tests {
     use super::super::tree::Rule;
     use super::*;
-    use crate::column::Column;
+    use crate::record::Coordinates;
 
     /// 2026-03-01T00:30:00Z in milliseconds.
     const NOW: i64 = 1_772_325_000_000;
@@ -311,7 +379,23 @@ mod tests {
         let Rule::Single(single) = &ruleset.rules[0] else { panic!("{text}") };
         let condition = single.condition.as_ref().unwrap();
         let values = ColumnValues::new(&ruleset, condition, column.kind()).unwrap();
-        (0..column.len()).map(|row| values.find(column.get(row), now)).collect()
+        let found: Vec<Finding> =
+            (0..column.len()).map(|row| values.find(column.get(row), now)).collect();
+        let rows = vec![row(now); column.len()];
+        let mut passed = vec![false; rows.len()];
+        values.judge(column, &rows, &mut passed);
+        let each: Vec<bool> = found.iter().map(|found| *found == Finding::Passes).collect();
+        assert_eq!(passed, each, "{text}");
+        found
+    }
+
+    /// A row that arrived at `now`.
+    fn row(now: Option<i64>) -> Row {
+        let position = Default::default();
+        let coordinates =
+            Coordinates { source: "s".into(), shard: "".into(), position, arrival: now };
+        let (verdict, protected, unknown) = Default::default();
+        Row { coordinates, identity: 0, verdict, protected, unknown }
     }
 
     /// A row's finding a character: `+` passes, `-` fails, `0` null, `#` no number, `d` no date, `n` no now.

@@ -5,6 +5,7 @@ use super::tree::{Composite, Joiner, Rule, Ruleset};
 use super::types::LooksAt;
 use crate::column::{Column, Type};
 use crate::diagnostic::Diagnostic;
+use crate::record::Row;
 
 /// A row rule. A row passes a composite if AND or OR of its parts' outcomes for this row does.
 #[derive(Debug)]
@@ -71,6 +72,21 @@ impl RowRule {
         }
     }
 
+    /// Whether each of `rows` passes: [`RowRule::passes`] of all, a column at a time. `passed` has a place for each.
+    pub fn judge(&self, columns: &[Column], rows: &[Row], passed: &mut [bool]) {
+        match self {
+            RowRule::Test(test) => test.judge(columns, rows, passed),
+            RowRule::All(parts) => {
+                passed.fill(true);
+                join(parts, columns, rows, passed, |all, part| *all &= part);
+            }
+            RowRule::Any(parts) => {
+                passed.fill(false);
+                join(parts, columns, rows, passed, |any, part| *any |= part);
+            }
+        }
+    }
+
     /// Adds why `row` fails, without any value; nothing if it passes.
     pub fn reasons(&self, columns: &[Column], row: usize, now: Option<i64>, out: &mut Vec<String>) {
         match self {
@@ -89,6 +105,20 @@ impl RowRule {
                 }
             }
         }
+    }
+}
+
+fn join(
+    parts: &[RowRule],
+    columns: &[Column],
+    rows: &[Row],
+    passed: &mut [bool],
+    with: impl Fn(&mut bool, bool),
+) {
+    let mut of_part = vec![false; passed.len()];
+    for part in parts {
+        part.judge(columns, rows, &mut of_part);
+        passed.iter_mut().zip(&of_part).for_each(|(passed, part)| with(passed, *part));
     }
 }
 

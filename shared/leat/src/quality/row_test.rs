@@ -4,6 +4,7 @@ use super::column_values::ColumnValues;
 use super::tree::{Ruleset, Single};
 use crate::column::{Column, Type, Value};
 use crate::diagnostic::nearest;
+use crate::record::Row;
 
 /// A row rule ready for one column.
 #[derive(Debug)]
@@ -133,6 +134,25 @@ impl RowTest {
             ),
         };
         Ok(RowTest { column: column.to_owned(), slot, test })
+    }
+
+    /// Whether each of `rows` passes; `passed` has a place for each. `now()` is a row's arrival.
+    pub fn judge(&self, columns: &[Column], rows: &[Row], passed: &mut [bool]) {
+        match (&self.test, columns.get(self.slot).filter(|column| column.len() >= rows.len())) {
+            (Test::Complete, Some(column)) if column.validity().all() => passed.fill(true),
+            (Test::Complete, Some(column)) => {
+                for (at, passed) in passed.iter_mut().enumerate() {
+                    *passed = column.is_valid(at);
+                }
+            }
+            (Test::Values(values), Some(column)) => values.judge(column, rows, passed),
+            // A column that is not there, or not to the end, is null.
+            (_, None) => {
+                for (at, (passed, row)) in passed.iter_mut().zip(rows).enumerate() {
+                    *passed = self.find(columns, at, row.coordinates.arrival) == Finding::Passes;
+                }
+            }
+        }
     }
 
     /// What is found of `row`. `now` is in milliseconds since 1970 UTC.

@@ -6,6 +6,8 @@
 //!
 //! What follows from a row that fails is said by the rule's label `action`: see [`RowAction`].
 
+use std::sync::Arc;
+
 use super::evaluated::evaluated;
 use super::row_rule::{RowRule, diagnostic, is_row_rule};
 use super::tree::Ruleset;
@@ -33,7 +35,7 @@ pub struct RowRules {
     texts: Vec<String>,
     actions: Vec<RowAction>,
     dataset_rules: Vec<String>,
-    hash: String,
+    hash: Arc<str>,
 }
 
 impl RowRules {
@@ -49,7 +51,7 @@ impl RowRules {
             texts: Vec::new(),
             actions: Vec::new(),
             dataset_rules: Vec::new(),
-            hash: ruleset.hash(),
+            hash: ruleset.hash().into(),
         };
         for rule in &ruleset.rules {
             // With the values of variables: what decides of a row stands in its rule's text.
@@ -74,13 +76,17 @@ impl RowRules {
 
     /// For each row the row rules that it fails, by index, ascending; empty for a good row.
     pub fn judge(&self, columns: &[Column], rows: &[Row]) -> Vec<Vec<usize>> {
-        let failed = |(at, row): (usize, &Row)| {
-            let now = row.coordinates.arrival;
-            (0..self.rules.len())
-                .filter(|rule| !self.rules[*rule].passes(columns, at, now))
-                .collect()
-        };
-        rows.iter().enumerate().map(failed).collect()
+        let mut failed = vec![Vec::new(); rows.len()];
+        let mut passed = vec![true; rows.len()];
+        for (index, rule) in self.rules.iter().enumerate() {
+            rule.judge(columns, rows, &mut passed);
+            // Mostly there is nothing to note.
+            if passed.contains(&false) {
+                let refused = failed.iter_mut().zip(&passed).filter(|(_, passed)| !**passed);
+                refused.for_each(|(failed, _)| failed.push(index));
+            }
+        }
+        failed
     }
 
     /// Why row `at` fails the row rule `rule`, without any value; empty if it passes.
@@ -116,6 +122,11 @@ impl RowRules {
     /// [`Ruleset::hash`] of the whole ruleset.
     pub fn hash(&self) -> &str {
         &self.hash
+    }
+
+    /// [`RowRules::hash`] as the rows of a batch share it.
+    pub(crate) fn shared_hash(&self) -> Arc<str> {
+        self.hash.clone()
     }
 }
 
