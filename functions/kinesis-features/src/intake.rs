@@ -22,31 +22,26 @@ pub struct Delivery {
 
 /// Reads the event of a Kinesis mapping with `lanes` batches of a shard at a time.
 pub fn read(engine: &Engine, event: &str, lanes: u64) -> Result<Delivery, Failure> {
-    let found =
-        kinesis::records(event.as_bytes()).map_err(|why| Failure::Input(why.to_string()))?;
-    let (mut data, mut rejects) = (Vec::new(), Vec::new());
+    let mut arena = Vec::new();
+    let found = kinesis::open(event, &mut arena).map_err(|why| Failure::Input(why.to_string()))?;
+    let (mut origin, mut raw) = (Vec::with_capacity(found.len()), Vec::with_capacity(found.len()));
+    let mut rejects = Vec::new();
     for (index, record) in found.iter().enumerate() {
-        match record.data() {
-            Ok(bytes) => data.push((index, bytes)),
-            Err(reason) => rejects.push(Reject {
-                coordinates: record.coordinates.clone(),
-                reason,
-                payload: record.raw().to_vec(),
-            }),
+        let coordinates = record.coordinates.clone();
+        match record.bytes(&arena) {
+            Ok(data) => {
+                origin.push(index);
+                raw.push(RawRecord { coordinates, data, landed: false });
+            }
+            Err(reason) => {
+                rejects.push(Reject { coordinates, reason, payload: record.raw().to_vec() });
+            }
         }
     }
-    let raw: Vec<RawRecord<'_>> = data
-        .iter()
-        .map(|(index, bytes)| RawRecord {
-            coordinates: found[*index].coordinates.clone(),
-            data: bytes,
-            landed: false,
-        })
-        .collect();
     let Intake { batch, origins, rejects: refused, sentinels } =
         engine.intake(&raw).map_err(|why| Failure::Config(why.to_string()))?;
     rejects.extend(refused);
-    let origins: Vec<usize> = origins.into_iter().map(|at| data[at].0).collect();
+    let origins: Vec<usize> = origins.into_iter().map(|at| origin[at]).collect();
     if lanes > 1 {
         let keys = origins.iter().map(|&at| found[at].partition_key.as_ref());
         one_lane(engine, &batch, keys, lanes)?;

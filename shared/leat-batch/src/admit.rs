@@ -68,7 +68,7 @@ impl<'e> Admission<'e> {
                 *warned.entry(rule).or_default() += 1;
             }
             row.unknown = None;
-            row.protected.clear();
+            row.protected = Default::default();
         }
         self.bytes += text_bytes(&batch);
         all.append(batch);

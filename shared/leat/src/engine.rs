@@ -11,6 +11,7 @@ mod replay;
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::column::{Column, Type, Value};
 use crate::decode::{self, Batch, Decoder, Limits, Piece, RawRecord};
@@ -54,6 +55,15 @@ pub struct Engine {
     windows: Windows,
     keys: Option<Keys>,
     hash: String,
+    roles: Roles,
+}
+
+/// The slots of the fields that have a role.
+#[derive(Clone, Copy, Debug)]
+struct Roles {
+    id: Option<usize>,
+    entity: Option<usize>,
+    event_time: Option<usize>,
 }
 
 /// Records after decode, check and protect.
@@ -128,7 +138,12 @@ impl Engine {
         let decoder = Decoder::new(&recipe, keys.clone(), Limits::default());
         let windows = Windows::new(&recipe, &plan.columns);
         let hash = recipe.hash(ruleset.as_ref().map(ToString::to_string).as_deref());
-        Ok(Engine { recipe, plan, ruleset, rules, decoder, windows, keys, hash })
+        let roles = Roles {
+            id: recipe.schema.role(Role::Id),
+            entity: recipe.schema.role(Role::Entity),
+            event_time: recipe.schema.role(Role::EventTime),
+        };
+        Ok(Engine { recipe, plan, ruleset, rules, decoder, windows, keys, hash, roles })
     }
 
     /// The recipe.
@@ -182,6 +197,7 @@ impl Engine {
     /// Decodes, checks and protects `records`: as far as Firehose and `cleanse` go. No row is left out by a rule.
     pub fn check(&self, records: &[RawRecord<'_>]) -> Result<Checked, MissingKeys> {
         let mut checked = Checked { batch: self.decoder.batch(), ..Checked::default() };
+        checked.batch.reserve(records.len());
         for (index, record) in records.iter().enumerate() {
             let found = self.decoder.record(record, &mut checked.batch, &mut checked.rejects);
             checked.sentinels.extend(found.into_iter().map(|sentinel| (index, sentinel)));
@@ -195,7 +211,7 @@ impl Engine {
     /// of a landed line stands if this ruleset gave it, but for [`AHEAD`], which is no rule of a ruleset; else the row is
     /// judged anew. Errs if a row has something to tokenize and there are no keys.
     pub fn judge(&self, batch: &mut Batch) -> Result<(), MissingKeys> {
-        let hash = self.rules.as_ref().map_or("", RowRules::hash);
+        let hash = self.rules.as_ref().map_or_else(Arc::default, RowRules::shared_hash);
         let failed = match &self.rules {
             Some(rules) => rules.judge(&batch.columns, &batch.rows),
             None => vec![Vec::new(); batch.len()],
@@ -226,7 +242,7 @@ impl Engine {
         failed.sort_by_key(|&rule| actions[rule]);
         let warned = failed.partition_point(|&rule| actions[rule] < RowAction::Warn);
         Verdict {
-            rules: rules.hash().to_owned(),
+            rules: rules.shared_hash(),
             failed: failed[..warned].iter().map(text).collect(),
             warned: failed[warned..].iter().map(text).collect(),
         }
@@ -238,12 +254,15 @@ impl Engine {
         let Checked { batch, origins, mut rejects, sentinels } = self.check(records)?;
         let (good, refused): (Vec<usize>, Vec<usize>) =
             (0..batch.len()).partition(|&row| !fails(&batch.rows[row]));
-        for row in refused {
+        for &row in &refused {
             let line = self.line(&records[origins[row]], &batch.rows[row].coordinates);
             rejects.push(reject(&batch.rows[row], line));
         }
-        let origins = good.iter().map(|&row| origins[row]).collect();
-        let mut batch = if good.len() == batch.len() { batch } else { batch.gather(&good) };
+        let origins = match refused[..] {
+            [] => origins,
+            _ => good.iter().map(|&row| origins[row]).collect(),
+        };
+        let mut batch = batch.keep(&good);
         self.derive(&mut batch);
         Ok(Intake { batch, origins, rejects, sentinels })
     }
@@ -255,7 +274,7 @@ impl Engine {
             (0..batch.len()).partition(|&row| !fails(&batch.rows[row]));
         let rejects = bad.iter().map(|&row| reject(&batch.rows[row], Vec::new())).collect();
         let refused = bad.iter().map(|&row| self.entity(&batch, row).into_owned()).collect();
-        let mut batch = if bad.is_empty() { batch } else { batch.gather(&good) };
+        let mut batch = batch.keep(&good);
         self.derive(&mut batch);
         Ok(Admitted { batch, rejects, refused })
     }
@@ -276,29 +295,18 @@ impl Engine {
 
     /// The entity of a row, a number in its one printed form; empty past the end.
     pub fn entity<'b>(&self, batch: &'b Batch, row: usize) -> Cow<'b, str> {
-        self.text_of(Role::Entity, batch, row).unwrap_or_default()
+        text_of(self.roles.entity, batch, row).unwrap_or_default()
     }
 
     /// The id of a row, likewise; none where the schema has no `role: id`.
     pub fn id<'b>(&self, batch: &'b Batch, row: usize) -> Option<Cow<'b, str>> {
-        self.text_of(Role::Id, batch, row)
+        text_of(self.roles.id, batch, row)
     }
 
     /// The event time of a row, in microseconds. Decode refuses an event without one.
     pub fn event_time(&self, batch: &Batch, row: usize) -> i64 {
-        let slot = self.recipe.schema.role(Role::EventTime);
+        let slot = self.roles.event_time;
         slot.and_then(|slot| batch.columns.get(slot)?.timestamp(row)).unwrap_or_default()
-    }
-
-    fn text_of<'b>(&self, role: Role, batch: &'b Batch, row: usize) -> Option<Cow<'b, str>> {
-        match batch.columns.get(self.recipe.schema.role(role)?)?.get(row) {
-            Value::String(text) => Some(Cow::Borrowed(text)),
-            Value::Long(x) => Some(Cow::Owned(x.to_string())),
-            Value::Double(x) => Some(Cow::Owned(number::to_text(x))),
-            Value::Bool(x) => Some(Cow::Owned(x.to_string())),
-            Value::Timestamp(x) => Some(Cow::Owned(timestamp::to_text(x))),
-            Value::Null => None,
-        }
     }
 
     /// The line that a row came from, found again in its record.
@@ -318,6 +326,18 @@ fn quarantining(rules: &RowRules) -> String {
     let all = rules.texts().iter().zip(rules.actions());
     let texts = all.filter(|(_, action)| **action != RowAction::Warn).map(|(text, _)| &**text);
     texts.collect::<Vec<_>>().join("\n")
+}
+
+/// The value in the column at `slot` as text, in its one printed form.
+fn text_of(slot: Option<usize>, batch: &Batch, row: usize) -> Option<Cow<'_, str>> {
+    match batch.columns.get(slot?)?.get(row) {
+        Value::String(text) => Some(Cow::Borrowed(text)),
+        Value::Long(x) => Some(Cow::Owned(x.to_string())),
+        Value::Double(x) => Some(Cow::Owned(number::to_text(x))),
+        Value::Bool(x) => Some(Cow::Owned(x.to_string())),
+        Value::Timestamp(x) => Some(Cow::Owned(timestamp::to_text(x))),
+        Value::Null => None,
+    }
 }
 
 /// True if a rule that does not only warn said no.

@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 use crate::column::{Column, Type, Value};
 use crate::decode::Batch;
 use crate::recipe::{Field, Method, Recipe};
-use crate::record::{Protected, identity_of_id};
+use crate::record::{Protected, ProtectedFields, identity_of_id};
 
 /// The version of the token key: part of each token and of `_leat`.
 pub const TOKEN_KEY: u32 = 1;
@@ -86,11 +86,11 @@ fn hmac(key: &[u8]) -> Hmac<Sha256> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .flat_map(|b| [b >> 4, b & 15])
-        .map(|n| b"0123456789abcdef"[n as usize] as char)
-        .collect()
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for half in bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]) {
+        text.push(char::from(b"0123456789abcdef"[usize::from(half)]));
+    }
+    text
 }
 
 /// True if the recipe cannot run without [`Keys`].
@@ -125,8 +125,19 @@ pub fn protect(batch: &mut Batch, recipe: &Recipe, keys: Option<&Keys>) -> Resul
             (Method::Tokenize, None) | (Method::Drop, _) => None,
         });
         let is_id = recipe.schema.role(crate::recipe::Role::Id) == Some(slot);
+        // Neighbours mostly say the same before, and then share what they say after.
+        let mut shared: Option<(ProtectedFields, ProtectedFields)> = None;
         for (index, row) in batch.rows.iter_mut().enumerate().filter(|(index, _)| open[*index]) {
-            row.protected.insert(field.name.clone(), listed(method));
+            match &shared {
+                Some((before, after)) if row.protected.is_shared_with(before) => {
+                    row.protected = after.clone();
+                }
+                _ => {
+                    let before = row.protected.clone();
+                    row.protected.insert(field.name.clone(), listed(method));
+                    shared = Some((before, row.protected.clone()));
+                }
+            }
             if let Some(id) = column.text(index).filter(|_| is_id) {
                 row.identity = identity_of_id(id);
             }

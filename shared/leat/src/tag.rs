@@ -11,12 +11,11 @@
 //! comma before `"_leat"`). It covers bytes, not meaning: a line that was changed in any way is not ours.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::protect::Keys;
-use crate::record::{Coordinates, Position, Protected, Reason, Row, Sequence, Verdict};
+use crate::record::{Coordinates, Position, ProtectedFields, Reason, Row, Sequence, Verdict};
 
 /// The member's name.
 pub const NAME: &str = "_leat";
@@ -46,10 +45,10 @@ pub struct Tag<'a> {
     pub verdict: Option<Cow<'a, Verdict>>,
     /// Which fields are protected already, and how.
     #[serde(default, skip_serializing_if = "is_none")]
-    pub protected: Cow<'a, BTreeMap<String, Protected>>,
+    pub protected: Cow<'a, ProtectedFields>,
 }
 
-fn is_none(protected: &BTreeMap<String, Protected>) -> bool {
+fn is_none(protected: &ProtectedFields) -> bool {
     protected.is_empty()
 }
 

@@ -1,15 +1,17 @@
 //! What a recipe asks of a line, and a line's way into a batch.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
 
+use super::cursor::Name;
+use super::names::Names;
+use super::plain::Taken;
 use super::value::{Raw, Typed};
-use super::{Batch, Limits, Piece, RawRecord, expand, json, reason};
+use super::{Batch, Limits, Piece, RawRecord, expand, json, plain, reason};
 use crate::column::{Type, Value};
 use crate::protect::Keys;
 use crate::recipe::{Recipe, Role, UnknownFields};
 use crate::record::{
-    Coordinates, Protected, Reason, Reject, Row, Verdict, identity_of, identity_of_id,
+    Coordinates, ProtectedFields, Reason, Reject, Row, Verdict, identity_of, identity_of_id,
 };
 use crate::sentinel::Sentinel;
 
@@ -17,7 +19,9 @@ use crate::sentinel::Sentinel;
 #[derive(Clone, Debug)]
 pub struct Decoder {
     pub(super) fields: Vec<Target>,
-    slots: HashMap<String, usize>,
+    pub(super) names: Names,
+    /// True if lines can be [`plain`].
+    pub(super) plain: bool,
     unknown: UnknownFields,
     pub(super) keys: Option<Keys>,
     /// The bounds on what is read.
@@ -29,10 +33,12 @@ pub struct Decoder {
 pub(super) struct Target {
     pub name: String,
     /// The type of its values as they come.
-    kind: Type,
+    pub kind: Type,
     /// The type of its column: text where the field is masked or tokenized.
-    column: Type,
-    role: Option<Role>,
+    pub column: Type,
+    pub role: Option<Role>,
+    /// The name as it mostly stands in a line, with its quotes and the colon.
+    pub quoted: Name,
 }
 
 /// All that a line gave.
@@ -42,7 +48,7 @@ pub(super) struct Found<'a> {
     pub values: Vec<Raw<'a>>,
     pub unknown: Option<Box<str>>,
     pub verdict: Option<Verdict>,
-    pub protected: BTreeMap<String, Protected>,
+    pub protected: ProtectedFields,
 }
 
 impl Target {
@@ -64,10 +70,19 @@ impl Decoder {
                 kind: field.kind,
                 column: recipe.kind(field),
                 role: field.role,
+                quoted: Name::new(&format!("\"{}\":", field.name)),
             })
             .collect();
-        let slots = fields.iter().enumerate().map(|(slot, f)| (f.name.clone(), slot)).collect();
-        Decoder { fields, slots, unknown: recipe.schema.unknown_fields, keys, limits }
+        let names = Names::new(fields.iter().map(|field| field.name.as_str()));
+        let is_plain = |field: &Target| {
+            let escaped = |byte: u8| matches!(byte, b'"' | b'\\' | 0..0x20);
+            // An id of any other type has a text of its own.
+            let id =
+                field.role != Some(Role::Id) || matches!(field.kind, Type::String | Type::Long);
+            id && !field.name.bytes().any(escaped)
+        };
+        let plain = fields.len() <= plain::MOST_FIELDS && fields.iter().all(is_plain);
+        Decoder { fields, names, plain, unknown: recipe.schema.unknown_fields, keys, limits }
     }
 
     /// An empty batch with a column for each field.
@@ -79,7 +94,7 @@ impl Decoder {
     pub(super) fn slot(&self, name: &str, near: usize) -> Option<usize> {
         match self.fields.get(near) {
             Some(field) if field.name == name => Some(near),
-            _ => self.slots.get(name).copied(),
+            _ => self.names.slot(name),
         }
     }
 
@@ -114,6 +129,18 @@ impl Decoder {
         rejects: &mut Vec<Reject>,
     ) -> Option<Sentinel> {
         if line.trim_ascii().is_empty() {
+            return None;
+        }
+        let limit = if landed { self.limits.landed_line } else { self.limits.line };
+        // A landed line mostly ends with `_leat`, which is not for the plain way.
+        let is_plain = !(landed && line.ends_with(b"\"}}"));
+        if let Some(taken) = is_plain.then(|| plain::line(self, line, limit, batch)).flatten() {
+            let identity = match taken {
+                Taken::Id(identity) => identity,
+                Taken::NoId => identity_of(&coordinates),
+            };
+            let (verdict, protected, unknown) = Default::default();
+            batch.rows.push(Row { coordinates, identity, verdict, protected, unknown });
             return None;
         }
         json::line(self, &mut coordinates, line, landed, batch).unwrap_or_else(|reason| {

@@ -79,8 +79,15 @@ fn unpack(
 /// The lines of `data` that are not blank, with their numbers.
 fn lines(data: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
     let data = data.strip_prefix(&BOM).unwrap_or(data);
+    let mut start = 0;
+    let ends = memchr::memchr_iter(b'\n', data).chain([data.len()]);
+    let split = ends.map(move |end| {
+        let line = data.get(start..end).unwrap_or_default();
+        start = end + 1;
+        line
+    });
     (0..)
-        .zip(data.split(|&byte| byte == b'\n'))
+        .zip(split)
         .map(|(number, line)| (number, line.strip_suffix(b"\r").unwrap_or(line)))
         .filter(|(_, line)| !line.trim_ascii().is_empty())
 }

@@ -1,12 +1,18 @@
 //! The event of a Kinesis mapping, read leniently: unknown fields, absent optional ones and windows with any state are
 //! fine, and bytes are decoded record by record, so that one bad record never spoils its neighbours.
+//!
+//! [`open`] is the quick way and gives the answer of [`records`], the strict one: in the form in which AWS sends events, the
+//! records of one event differ in five values alone, so that what stands between them is compared with the record
+//! before, and the values are found where they must be. An event of any other form is left to the strict way.
 
 use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::cursor::{Cursor, Number};
 use super::reason;
 use crate::record::{Coordinates, Position, Reason, Sequence};
 
@@ -20,24 +26,33 @@ pub struct Record<'a> {
     /// The partition key of the record itself; those inside an aggregate are others.
     pub partition_key: Cow<'a, str>,
     /// The `data` member as it came.
-    data: Option<&'a RawValue>,
+    data: Option<&'a str>,
+    /// Where its bytes lie in the arena of [`open`]; none if they are no base64, and in a record of [`records`].
+    bytes: Option<Range<usize>>,
 }
 
 impl Record<'_> {
     /// The record's bytes. An error is of this record alone (rule `base64`); its payload is [`Record::raw`].
     pub fn data(&self) -> Result<Vec<u8>, Reason> {
-        let text: Option<Cow<'_, str>> = self
-            .data
-            .and_then(|data| serde_json::from_str::<Text<'_>>(data.get()).ok())
-            .map(|t| t.0);
+        let text: Option<Cow<'_, str>> =
+            self.data.and_then(|data| serde_json::from_str::<Text<'_>>(data).ok()).map(|t| t.0);
         text.and_then(|text| base64_simd::STANDARD.decode_to_vec(text.as_bytes()).ok())
-            .ok_or_else(|| reason("base64", "`kinesis.data` is absent or not base64"))
+            .ok_or_else(not_base64)
+    }
+
+    /// [`Record::data`] in the arena that [`open`] filled.
+    pub fn bytes<'b>(&self, arena: &'b [u8]) -> Result<&'b [u8], Reason> {
+        self.bytes.clone().and_then(|bytes| arena.get(bytes)).ok_or_else(not_base64)
     }
 
     /// The `data` member as it came, quotes and all: what is quarantined when it is no base64.
     pub fn raw(&self) -> &[u8] {
-        self.data.map_or(&[], |data| data.get().as_bytes())
+        self.data.map_or(&[], str::as_bytes)
     }
+}
+
+fn not_base64() -> Reason {
+    reason("base64", "`kinesis.data` is absent or not base64")
 }
 
 /// The payload is not the event of a Kinesis mapping.
@@ -59,12 +74,9 @@ pub fn records(event: &[u8]) -> Result<Vec<Record<'_>>, NotAnEvent> {
     let mut out: Vec<Record<'_>> = Vec::with_capacity(event.records.len());
     for Envelope { kinesis, event_id, arn } in event.records {
         let near = out.last().map(|record| &record.coordinates);
-        let shared = |text: &str, near: Option<&Arc<str>>| {
-            near.filter(|near| &***near == text).cloned().unwrap_or_else(|| text.into())
-        };
         let coordinates = Coordinates {
-            source: shared(stream(arn.as_ref()), near.map(|c| &c.source)),
-            shard: shared(shard(event_id.as_ref()), near.map(|c| &c.shard)),
+            source: shared(stream(text(&arn)), near.map(|c| &c.source)),
+            shard: shared(shard(text(&event_id)), near.map(|c| &c.shard)),
             position: Position { sequence: Sequence::new(&kinesis.sequence.0), sub: 0, line: 0 },
             arrival: kinesis.arrival.and_then(milliseconds),
         };
@@ -72,10 +84,263 @@ pub fn records(event: &[u8]) -> Result<Vec<Record<'_>>, NotAnEvent> {
             coordinates,
             sequence_number: kinesis.sequence.0,
             partition_key: kinesis.partition_key.map_or("".into(), |key| key.0),
-            data: kinesis.data,
+            data: kinesis.data.map(RawValue::get),
+            bytes: None,
         });
     }
     Ok(out)
+}
+
+/// [`records`], whose bytes are appended to `arena`: they are read by [`Record::bytes`].
+pub fn open<'a>(event: &'a str, arena: &mut Vec<u8>) -> Result<Vec<Record<'a>>, NotAnEvent> {
+    let start = arena.len();
+    // The bytes are at most three quarters of their base64.
+    arena.reserve(event.len() / 4 * 3);
+    if let Some(records) = plain(event, arena) {
+        return Ok(records);
+    }
+    arena.truncate(start);
+    let mut records = records(event.as_bytes())?;
+    for record in &mut records {
+        if let Ok(bytes) = record.data() {
+            let start = arena.len();
+            arena.extend_from_slice(&bytes);
+            record.bytes = Some(start..arena.len());
+        }
+    }
+    Ok(records)
+}
+
+/// The records of an event of the form in which AWS sends it. None for any other.
+fn plain<'a>(event: &'a str, arena: &mut Vec<u8>) -> Option<Vec<Record<'a>>> {
+    let mut cursor = Cursor::new(event);
+    cursor.blank();
+    let mut begins = |piece: &[u8]| {
+        let taken = cursor.take_all(piece);
+        cursor.blank();
+        taken
+    };
+    if !(begins(b"{") && begins(b"\"Records\"") && begins(b":") && begins(b"[")) {
+        return None;
+    }
+    // AWS's envelope of a record alone has some 500 bytes.
+    let mut records: Vec<Record<'a>> = Vec::with_capacity(event.len() / 512 + 1);
+    let mut form: Option<Form<'a>> = None;
+    while cursor.peek() == Some(b'{') {
+        let start = cursor;
+        let near = form.as_ref().and_then(|form| form.values(&mut cursor, arena));
+        let values = match near {
+            Some(values) => values,
+            None => {
+                cursor = start;
+                let (new, values) = Form::read(&mut cursor, arena)?;
+                form = Some(new);
+                values
+            }
+        };
+        records.push(values.record(form.as_ref()?, records.last()));
+        cursor.blank();
+        if !cursor.take(b',') {
+            break;
+        }
+        cursor.blank();
+        if cursor.peek() != Some(b'{') {
+            return None;
+        }
+    }
+    let mut ends = |piece: u8| {
+        let taken = cursor.take(piece);
+        cursor.blank();
+        taken
+    };
+    (ends(b']') && ends(b'}') && cursor.is_done()).then_some(records)
+}
+
+/// What differs from record to record.
+#[derive(Debug)]
+struct Values<'a> {
+    sequence: &'a str,
+    partition_key: &'a str,
+    event_id: &'a str,
+    arrival: Option<f64>,
+    /// The member with its quotes.
+    data: &'a str,
+    bytes: Option<Range<usize>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Sequence,
+    PartitionKey,
+    EventId,
+    Arrival,
+    Data,
+}
+
+/// What the records of an event have in common: the text before each value that differs, and the text after the last.
+#[derive(Debug)]
+struct Form<'a> {
+    parts: Vec<(&'a str, Part)>,
+    end: &'a str,
+    arn: &'a str,
+}
+
+impl<'a> Values<'a> {
+    const NONE: Values<'static> = Values {
+        sequence: "",
+        partition_key: "",
+        event_id: "",
+        arrival: None,
+        data: "",
+        bytes: None,
+    };
+
+    /// Takes the value that is next.
+    #[inline]
+    fn take(&mut self, part: Part, cursor: &mut Cursor<'a>, arena: &mut Vec<u8>) -> Option<()> {
+        match part {
+            Part::Sequence => self.sequence = cursor.plain_text()?,
+            Part::PartitionKey => self.partition_key = cursor.plain_text()?,
+            Part::EventId => self.event_id = cursor.plain_text()?,
+            Part::Arrival => {
+                self.arrival = Some(match cursor.number()? {
+                    Number::Long(x) => x as f64,
+                    Number::Double(x) => x,
+                });
+            }
+            Part::Data => {
+                let (quote, start) = (cursor.at, arena.len());
+                let text = cursor.until_quote()?;
+                // What decodes is base64 alone, and so a text that stands for itself.
+                if base64_simd::STANDARD.decode_append(text.as_bytes(), arena).is_ok() {
+                    self.bytes = Some(start..arena.len());
+                } else {
+                    let end = cursor.at;
+                    cursor.at = quote;
+                    cursor.plain_text()?;
+                    if cursor.at != end {
+                        return None;
+                    }
+                }
+                self.data = cursor.between(quote, cursor.at);
+            }
+        }
+        Some(())
+    }
+
+    fn record(self, form: &Form<'a>, before: Option<&Record<'a>>) -> Record<'a> {
+        let near = before.map(|record| &record.coordinates);
+        let coordinates = Coordinates {
+            source: shared(stream(form.arn), near.map(|c| &c.source)),
+            shard: shared(shard(self.event_id), near.map(|c| &c.shard)),
+            position: Position { sequence: Sequence::new(self.sequence), sub: 0, line: 0 },
+            arrival: self.arrival.and_then(milliseconds),
+        };
+        Record {
+            coordinates,
+            sequence_number: self.sequence.into(),
+            partition_key: self.partition_key.into(),
+            data: Some(self.data),
+            bytes: self.bytes,
+        }
+    }
+}
+
+impl<'a> Form<'a> {
+    /// Takes a record of this form.
+    #[inline]
+    fn values(&self, cursor: &mut Cursor<'a>, arena: &mut Vec<u8>) -> Option<Values<'a>> {
+        let mut values = Values::NONE;
+        for (before, part) in &self.parts {
+            if !cursor.take_all(before.as_bytes()) {
+                return None;
+            }
+            values.take(*part, cursor, arena)?;
+        }
+        cursor.take_all(self.end.as_bytes()).then_some(values)
+    }
+
+    /// Takes a record and says what form it has. None if it holds what is not taken here: nested values, escapes, a
+    /// member of ours that is missing, twice there, or of another type.
+    fn read(cursor: &mut Cursor<'a>, arena: &mut Vec<u8>) -> Option<(Self, Values<'a>)> {
+        let mut form = Form { parts: Vec::with_capacity(5), end: "", arn: "" };
+        let (mut values, mut from) = (Values::NONE, cursor.at);
+        let (mut kinesis, mut arn) = (false, false);
+        members(cursor, &mut |name, cursor| match name {
+            "kinesis" if !kinesis => {
+                kinesis = true;
+                members(cursor, &mut |name, cursor| {
+                    let part = match name {
+                        "sequenceNumber" => Part::Sequence,
+                        "partitionKey" => Part::PartitionKey,
+                        "approximateArrivalTimestamp" => Part::Arrival,
+                        "data" => Part::Data,
+                        _ => return cursor.skip(),
+                    };
+                    form.part(part, &mut values, &mut from, cursor, arena)
+                })
+            }
+            "eventID" => form.part(Part::EventId, &mut values, &mut from, cursor, arena),
+            "eventSourceARN" if !arn => {
+                arn = true;
+                form.arn = cursor.plain_text()?;
+                Some(())
+            }
+            "kinesis" | "eventSourceARN" => None,
+            _ => cursor.skip(),
+        })?;
+        form.end = cursor.between(from, cursor.at);
+        let has = |part| form.parts.iter().any(|(_, of)| *of == part);
+        (has(Part::Sequence) && has(Part::Data)).then_some((form, values))
+    }
+
+    /// Takes the value that is next, and notes where it stands.
+    fn part(
+        &mut self,
+        part: Part,
+        values: &mut Values<'a>,
+        from: &mut usize,
+        cursor: &mut Cursor<'a>,
+        arena: &mut Vec<u8>,
+    ) -> Option<()> {
+        if self.parts.iter().any(|(_, of)| *of == part) {
+            return None;
+        }
+        self.parts.push((cursor.between(*from, cursor.at), part));
+        values.take(part, cursor, arena)?;
+        *from = cursor.at;
+        Some(())
+    }
+}
+
+/// Takes an object: `member` takes the value of each name.
+fn members<'a>(
+    cursor: &mut Cursor<'a>,
+    member: &mut dyn FnMut(&'a str, &mut Cursor<'a>) -> Option<()>,
+) -> Option<()> {
+    if !cursor.take(b'{') {
+        return None;
+    }
+    loop {
+        cursor.blank();
+        let name = cursor.plain_text()?;
+        cursor.blank();
+        if !cursor.take(b':') {
+            return None;
+        }
+        cursor.blank();
+        member(name, cursor)?;
+        cursor.blank();
+        if !cursor.take(b',') {
+            break;
+        }
+    }
+    cursor.take(b'}').then_some(())
+}
+
+/// `text`, shared with the record before if that has the same.
+fn shared(text: &str, near: Option<&Arc<str>>) -> Arc<str> {
+    near.filter(|near| &***near == text).cloned().unwrap_or_else(|| text.into())
 }
 
 #[derive(Deserialize)]
@@ -111,15 +376,18 @@ struct Kinesis<'a> {
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// `arn:aws:kinesis:region:account:stream/NAME`, or that with `/consumer/…` after it.
-fn stream<'a>(arn: Option<&'a Text<'_>>) -> &'a str {
-    let arn = arn.map_or("", |arn| &arn.0);
+fn stream(arn: &str) -> &str {
     let name = arn.split_once(":stream/").map_or(arn, |(_, name)| name);
     name.split_once('/').map_or(name, |(name, _)| name)
 }
 
 /// `shardId-000000000006:SEQUENCE`.
-fn shard<'a>(event_id: Option<&'a Text<'_>>) -> &'a str {
-    event_id.and_then(|id| id.0.split_once(':')).map_or("", |(shard, _)| shard)
+fn shard(event_id: &str) -> &str {
+    event_id.split_once(':').map_or("", |(shard, _)| shard)
+}
+
+fn text<'t>(text: &'t Option<Text<'_>>) -> &'t str {
+    text.as_ref().map_or("", |text| &text.0)
 }
 
 /// Seconds with a fraction → the nearest millisecond.
@@ -174,6 +442,69 @@ mod tests {
         assert_eq!((records[3].raw(), records[4].raw()), (&b"5"[..], &b""[..]));
     }
 
+    /// Both ways give the same.
+    #[track_caller]
+    fn same(event: &str) {
+        let mut arena = b"before".to_vec();
+        let (quick, strict) = (open(event, &mut arena), records(event.as_bytes()));
+        let shown = |records: Result<Vec<Record<'_>>, NotAnEvent>,
+                     data: &dyn Fn(&Record<'_>) -> Result<Vec<u8>, Reason>| {
+            let one = |r: &Record<'_>| {
+                let (number, key) = (r.sequence_number.to_string(), r.partition_key.to_string());
+                (r.coordinates.clone(), number, key, r.raw().to_vec(), data(r))
+            };
+            records.map(|records| records.iter().map(one).collect::<Vec<_>>())
+        };
+        let quick = shown(quick, &|r| r.bytes(&arena).map(<[u8]>::to_vec));
+        assert_eq!(quick, shown(strict, &|r| r.data()), "{event}");
+        assert!(arena.starts_with(b"before"));
+    }
+
+    /// An event of two records as AWS sends them.
+    const EVENT: &str = r#"{"Records":[{"kinesis":{"kinesisSchemaVersion":"1.0","partitionKey":"k-1","sequenceNumber":"0495","data":"SGVsbG8=","approximateArrivalTimestamp":1480641523.477},"eventSource":"aws:kinesis","eventVersion":"1.0","eventID":"shardId-000000000006:0495","eventName":"aws:kinesis:record","invokeIdentityArn":"arn:aws:iam::1:role/r","awsRegion":"us-east-1","eventSourceARN":"arn:aws:kinesis:us-east-1:1:stream/events"},{"kinesis":{"kinesisSchemaVersion":"1.0","partitionKey":"k-22","sequenceNumber":"496","data":"SGVsbG9vbw==","approximateArrivalTimestamp":1480641524},"eventSource":"aws:kinesis","eventVersion":"1.0","eventID":"shardId-000000000007:496","eventName":"aws:kinesis:record","invokeIdentityArn":"arn:aws:iam::1:role/r","awsRegion":"us-east-1","eventSourceARN":"arn:aws:kinesis:us-east-1:1:stream/events"}]}"#;
+
+    #[test]
+    fn either_way_is_the_same() {
+        assert!(plain(EVENT, &mut Vec::new()).is_some_and(|records| records.len() == 2));
+        let spaced = EVENT.replace([':', ','], "$0 ").replace("$0", ":");
+        for (from, to) in [
+            ("", ""),
+            ("SGVsbG8=", ""),
+            ("SGVsbG8=", "no base64"),
+            ("SGVsbG9vbw==", "no\\base64"),
+            ("SGVsbG9vbw==", "a\"b"),
+            ("SGVsbG9vbw==", "\t"),
+            ("SGVsbG9vbw==\"", "5"),
+            ("\"SGVsbG9vbw==\"", "null"),
+            ("\"SGVsbG9vbw==\"", "[1]"),
+            ("496", "4\\u0039"),
+            ("\"sequenceNumber\":\"496\",", ""),
+            ("\"partitionKey\":\"k-22\",", ""),
+            ("\"partitionKey\":\"k-22\"", "\"partitionKey\":null"),
+            ("\"partitionKey\":\"k-22\"", "\"data\":\"\""),
+            ("1480641524", "null"),
+            ("1480641524", "1e9"),
+            ("1480641524", "01"),
+            ("1480641524", "\"1\""),
+            ("\"awsRegion\":\"us-east-1\"", "\"new\":{\"a\":[]}"),
+            ("\"awsRegion\":\"us-east-1\"", "\"new\":-1.5e3"),
+            ("\"eventID\":\"shardId-000000000007:496\",", ""),
+            ("\"eventID\":\"shardId-000000000007:496\"", "\"kinesis\":{}"),
+            ("stream/events\"}]}", "stream/events\"}],\"state\":{}}"),
+            ("stream/events\"}]}", "stream/events\"},]}"),
+            ("stream/events\"}]}", "stream/events\"}] }  "),
+            ("stream/events\"}]}", "stream/events\"}]}]"),
+            ("stream/events\"}]}", "stream/other/consumer/c:1\"}]}"),
+        ] {
+            same(&EVENT.replace(from, to));
+        }
+        for event in
+            ["", "{}", "{\"Records\":[]}", "{\"Records\":[{}]}", "{\"Records\":[1]}", &spaced]
+        {
+            same(event);
+        }
+    }
+
     #[test]
     fn what_is_no_event() {
         assert!(records(b"{\"Records\":[],\"state\":{}}").unwrap().is_empty());
@@ -206,10 +537,27 @@ mod tests {
 
     proptest::proptest! {
         #[test]
+        fn a_changed_event_is_the_same_either_way(
+            changes in proptest::collection::vec((0usize..1100, proptest::char::any(), 0u8..3), 1..4),
+        ) {
+            let mut event = EVENT.to_owned();
+            for (at, character, how) in changes {
+                let at = (0..=at.min(event.len())).rev().find(|&at| event.is_char_boundary(at)).unwrap_or(0);
+                match how {
+                    0 => event.insert(at, character),
+                    1 if at < event.len() => drop(event.remove(at)),
+                    _ => event.truncate(at),
+                }
+            }
+            same(&event);
+        }
+
+        #[test]
         fn never_panics(bytes: Vec<u8>, data in "\\PC*") {
             let _ = records(&bytes);
             let record = serde_json::json!({"Records": [{"kinesis": {"sequenceNumber": data, "data": data}, "eventID": data, "eventSourceARN": data}]});
             let event = record.to_string();
+            same(&event);
             let records = records(event.as_bytes()).unwrap();
             let _ = records[0].data();
         }

@@ -4,6 +4,7 @@
 #[cfg(test)]
 mod conformance;
 pub mod csv;
+mod cursor;
 mod decoder;
 mod expand;
 #[cfg(test)]
@@ -13,6 +14,8 @@ pub mod kinesis;
 mod kpl;
 mod limits;
 mod lines;
+mod names;
+mod plain;
 mod value;
 
 use crate::column::{Column, Type};
@@ -64,6 +67,12 @@ impl Batch {
         self.rows.is_empty()
     }
 
+    /// Makes room for `rows` more rows.
+    pub fn reserve(&mut self, rows: usize) {
+        self.columns.iter_mut().for_each(|column| column.reserve(rows));
+        self.rows.reserve(rows);
+    }
+
     /// Who each row is.
     pub fn identities(&self) -> Vec<Identity> {
         self.rows.iter().map(|row| row.identity).collect()
@@ -76,6 +85,20 @@ impl Batch {
             columns: self.columns.iter().map(|column| column.gather(&rows)).collect(),
             rows: rows.iter().map(|&row| self.rows[row].clone()).collect(),
         }
+    }
+
+    /// The rows at `rows` alone, which rise.
+    pub fn keep(mut self, rows: &[usize]) -> Batch {
+        if rows.len() < self.len() {
+            self.columns.iter_mut().for_each(|column| *column = column.gather(rows));
+            let (mut at, mut wanted) = (0, rows.iter().peekable());
+            self.rows.retain(|_| {
+                let is_wanted = wanted.next_if(|&&row| row == at).is_some();
+                at += 1;
+                is_wanted
+            });
+        }
+        self
     }
 
     /// Appends all rows of `other`, whose columns must be of the same types.
@@ -134,6 +157,9 @@ mod tests {
             &fixture::decoder(),
             b"{\"id\":\"a\",\"who\":\"x\",\"at\":0}\n{\"id\":\"b\",\"who\":\"y\",\"at\":0}",
         );
+        assert_eq!(batch.clone().keep(&[1]), batch.gather(&[1]));
+        assert_eq!(batch.clone().keep(&[]), batch.gather(&[]));
+        assert_eq!(batch.clone().keep(&[0, 1]), batch);
         let back = batch.gather(&[1, 0, 9]);
         assert_eq!(back.len(), 2);
         assert_eq!(back.columns[0], Column::strings([Some("b"), Some("a")]));

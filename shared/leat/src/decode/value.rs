@@ -167,7 +167,7 @@ impl<'a> Typed<'a> {
 }
 
 /// A double that is a whole number and told from its neighbours.
-fn whole(value: f64) -> Option<i64> {
+pub(super) fn whole(value: f64) -> Option<i64> {
     (value.abs() < EXACT && value.trunc() == value).then_some(value as i64)
 }
 
