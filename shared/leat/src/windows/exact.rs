@@ -6,11 +6,13 @@
 //! one applied first): the windows that then miss one of their events say so (`truncated`), and the state counts
 //! them. The windows of one entry of the recipe share one store.
 
+use std::collections::VecDeque;
+
 use crate::column::Column;
 use crate::recipe::Aggregate;
 
 use super::Cell;
-use super::tally::{Inputs, Keeps, Output, Tallies};
+use super::tally::{EventValues, Inputs, Keeps, Output, Tallies};
 
 /// The exact windows of one entry of the recipe.
 #[derive(Clone, Debug)]
@@ -27,16 +29,14 @@ pub(super) struct Ring {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Events {
     pub keeps: Vec<Keeps>,
-    pub events: Vec<Event>,
+    times: VecDeque<i64>,
+    /// A value for each of `keeps` for each event; NaN where it is missing: what is kept is finite.
+    values: VecDeque<f64>,
+    /// True if an event has a time before that of one that was applied before it: then the events of a window are
+    /// looked for among all; else they follow one another.
+    disordered: bool,
     /// The greatest time of an event that had to go while a window could still reach it.
     pub forgotten: Option<i64>,
-}
-
-/// The time of an event and the values of the columns that are read.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Event {
-    pub time: i64,
-    pub values: Vec<Option<f64>>,
 }
 
 pub(super) struct Outcome {
@@ -47,6 +47,99 @@ pub(super) struct Outcome {
 /// The first microsecond of a window of `size` that ends at `time`.
 fn first(size: i64, time: i64) -> i64 {
     time.saturating_sub(size.saturating_sub(1))
+}
+
+impl Events {
+    pub fn new(keeps: Vec<Keeps>, forgotten: Option<i64>) -> Self {
+        Events { keeps, forgotten, ..Events::default() }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.times.len()
+    }
+
+    /// The time of each event and its values.
+    pub fn iter(&self) -> impl Iterator<Item = (i64, impl Iterator<Item = Option<f64>>)> {
+        let value = |x: &f64| (!x.is_nan()).then_some(*x);
+        let width = self.keeps.len();
+        let each = self.times.iter().enumerate();
+        each.map(move |(at, &time)| {
+            (time, self.values.range(at * width..(at + 1) * width).map(value))
+        })
+    }
+
+    pub fn push(&mut self, time: i64, values: impl IntoIterator<Item = Option<f64>>) {
+        self.disordered |= self.times.back().is_some_and(|last| *last > time);
+        self.times.push_back(time);
+        self.values.extend(values.into_iter().map(|x| x.unwrap_or(f64::NAN)));
+    }
+
+    fn remove(&mut self, at: usize) -> Option<i64> {
+        let time = self.times.remove(at)?;
+        let width = self.keeps.len();
+        if at == 0 {
+            self.values.drain(..width);
+        } else {
+            for _ in 0..width {
+                self.values.remove(at * width);
+            }
+        }
+        Some(time)
+    }
+
+    /// Removes the events before `oldest`.
+    fn drop_before(&mut self, oldest: i64) {
+        if !self.disordered {
+            while self.times.front().is_some_and(|time| *time < oldest) {
+                self.remove(0);
+            }
+        } else if self.times.iter().any(|time| *time < oldest) {
+            let width = self.keeps.len();
+            let mut at = 0;
+            let times = &self.times;
+            self.values.retain(|_| {
+                at += 1;
+                times.get((at - 1) / width.max(1)).is_some_and(|time| *time >= oldest)
+            });
+            self.times.retain(|time| *time >= oldest);
+            self.disordered = !self.times.iter().is_sorted();
+        }
+    }
+
+    /// Removes the event of the least time, and says which; of equal times the one applied first.
+    fn drop_oldest(&mut self) -> Option<i64> {
+        if !self.disordered {
+            return self.remove(0);
+        }
+        let ages = self.times.iter().enumerate().min_by_key(|(_, time)| **time);
+        let oldest = ages.map(|(at, _)| at).and_then(|at| self.remove(at));
+        self.disordered = !self.times.iter().is_sorted();
+        oldest
+    }
+
+    /// Adds the events from `first` to `last` to `sum`, in the order in which they were applied.
+    fn add_to(&self, sum: &mut Tallies, first: i64, last: i64) {
+        let width = self.keeps.len();
+        if self.disordered {
+            for (at, time) in self.times.iter().enumerate() {
+                if (first..=last).contains(time) {
+                    sum.add_range(&self.values, width, at..at + 1);
+                }
+            }
+            return;
+        }
+        let start = match self.times.front() {
+            Some(time) if *time >= first => 0,
+            _ => self.times.partition_point(|time| *time < first),
+        };
+        let end = match self.times.back() {
+            Some(time) if *time > last => self.times.partition_point(|time| *time <= last),
+            _ => self.times.len(),
+        };
+        // A window that ends before all events holds none of them.
+        sum.add_range(&self.values, width, start.min(end)..end);
+    }
 }
 
 impl Ring {
@@ -72,7 +165,7 @@ impl Ring {
     }
 
     pub fn empty(&self) -> Events {
-        Events { keeps: self.inputs.keeps(), ..Events::default() }
+        Events::new(self.inputs.keeps(), None)
     }
 
     /// Takes the event in and writes its cells.
@@ -85,40 +178,36 @@ impl Ring {
         greatest: i64,
         cells: &mut [Cell],
     ) -> Outcome {
-        let event = Event { time, values: self.inputs.read(columns, row) };
+        let values = self.inputs.read(columns, row);
         let oldest = first(self.reach, greatest);
-        state.events.retain(|event| event.time >= oldest);
+        state.drop_before(oldest);
         if self.exclude_current {
             self.write(state, time, None, cells);
         }
         let late = time < oldest;
         // An event that is not kept is older than all that are: its window holds itself alone.
-        let mut alone = late.then(|| event.clone());
+        let mut alone = late;
         if !late {
-            state.events.push(event);
-            if state.events.len() > self.max_events {
-                let ages = state.events.iter().enumerate().min_by_key(|(_, event)| event.time);
-                let oldest = state.events.remove(ages.map_or(0, |(at, _)| at));
-                state.forgotten = state.forgotten.max(Some(oldest.time));
-                alone = (oldest.time == time && state.events.iter().all(|e| e.time > time))
-                    .then_some(oldest);
+            state.push(time, values.iter().copied());
+            let over = state.len() > self.max_events;
+            if let Some(oldest) = over.then(|| state.drop_oldest()).flatten() {
+                state.forgotten = state.forgotten.max(Some(oldest));
+                alone = oldest == time && state.times.iter().all(|other| *other > time);
             }
         }
+        let alone = alone.then_some(&values);
         if !self.exclude_current {
-            self.write(state, time, alone.as_ref(), cells);
+            self.write(state, time, alone, cells);
         }
         let reached = |size: i64| state.forgotten >= Some(first(size, time));
         Outcome { late, truncated: self.windows.iter().any(|(size, _)| reached(*size)) }
     }
 
-    fn write(&self, state: &Events, time: i64, alone: Option<&Event>, cells: &mut [Cell]) {
+    fn write(&self, state: &Events, time: i64, alone: Option<&EventValues>, cells: &mut [Cell]) {
         for (size, outputs) in &self.windows {
-            let first = first(*size, time);
             let mut sum = Tallies::new(self.inputs.len());
-            let within = |event: &&Event| first <= event.time && event.time <= time;
-            for event in state.events.iter().filter(within).chain(alone) {
-                sum.add(&event.values);
-            }
+            state.add_to(&mut sum, first(*size, time), time);
+            alone.into_iter().for_each(|values| sum.add(values));
             outputs.iter().for_each(|output| output.write(&sum, cells));
         }
     }

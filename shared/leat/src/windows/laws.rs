@@ -219,7 +219,7 @@ fn session_by_definition(events: &[Event], gap: i64, max: Option<i64>) -> (bool,
     let seconds = |from: i64| time.saturating_sub(from) as f64 / 1e6;
     let id = xxhash_rust::xxh3::xxh3_128(format!("c-1\0{}", own.0).as_bytes());
     let cells = vec![
-        Cell::Text(format!("{id:032x}")),
+        Cell::Id(id.to_be_bytes()),
         Cell::Long(own.1),
         Cell::Double(seconds(own.0)),
         before.map_or(Cell::Null, |before| Cell::Double(seconds(before))),

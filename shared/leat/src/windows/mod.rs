@@ -55,13 +55,14 @@ pub struct Windows {
 pub struct RowValues(Vec<Cell>);
 
 /// One value of a window column.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 enum Cell {
     #[default]
     Null,
     Long(i64),
     Double(f64),
-    Text(String),
+    /// A session's id: the bytes of its number, the highest first. Its text is their hexadecimal digits.
+    Id([u8; 16]),
 }
 
 /// What became of an event.
@@ -202,14 +203,28 @@ impl Windows {
             let Some(column) = slot.and_then(|slot| columns.get_mut(slot)) else { continue };
             *column = Column::new(*kind);
             for row in rows {
+                let digits;
                 let cell = row.as_ref().and_then(|values| values.0.get(i));
-                column.push(match cell.unwrap_or(&Cell::Null) {
+                column.push(match cell.copied().unwrap_or_default() {
                     Cell::Null => Value::Null,
-                    Cell::Long(x) => Value::Long(*x),
-                    Cell::Double(x) => Value::Double(*x),
-                    Cell::Text(x) => Value::String(x),
+                    Cell::Long(x) => Value::Long(x),
+                    Cell::Double(x) => Value::Double(x),
+                    Cell::Id(id) => {
+                        digits = hex(id);
+                        Value::String(std::str::from_utf8(&digits).unwrap_or_default())
+                    }
                 });
             }
         }
     }
+}
+
+/// 32 hexadecimal digits.
+fn hex(bytes: [u8; 16]) -> [u8; 32] {
+    let mut digits = [0; 32];
+    for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes) {
+        let digit = |half: u8| b"0123456789abcdef"[usize::from(half & 15)];
+        pair.copy_from_slice(&[digit(byte >> 4), digit(byte)]);
+    }
+    digits
 }

@@ -10,7 +10,7 @@ use crate::column::Column;
 use crate::recipe::Aggregate;
 
 use super::Cell;
-use super::tally::{Inputs, Keeps, Output, Tallies};
+use super::tally::{EventValues, Inputs, Keeps, Output, Tallies};
 
 const MINUTE: i64 = 60_000_000;
 const HOUR: i64 = 60 * MINUTE;
@@ -125,7 +125,7 @@ impl Group {
         state: &Tiles,
         time: i64,
         exclude_current: bool,
-        alone: Option<&Vec<Option<f64>>>,
+        alone: Option<&EventValues>,
         cells: &mut [Cell],
     ) {
         for window in self.windows.iter().filter(|w| w.exclude_current == exclude_current) {

@@ -68,7 +68,7 @@ impl Sessions {
         };
         for (cell, field) in cells.iter_mut().skip(self.first).zip(&self.emit) {
             *cell = match field {
-                SessionField::Id => Cell::Text(id(entity, session.start)),
+                SessionField::Id => Cell::Id(id(entity, session.start)),
                 SessionField::Count => Cell::Long(i64::try_from(session.count).unwrap_or(i64::MAX)),
                 SessionField::Duration => Cell::Double(seconds(session.start, time)),
                 SessionField::SincePrevious => {
@@ -88,11 +88,11 @@ fn seconds(from: i64, to: i64) -> f64 {
     to.saturating_sub(from) as f64 / 1e6
 }
 
-fn id(entity: Value<'_>, start: i64) -> String {
+fn id(entity: Value<'_>, start: i64) -> [u8; 16] {
     let text = match entity {
         Value::String(entity) => format!("{entity}\0{start}"),
         Value::Long(entity) => format!("{entity}\0{start}"),
         _ => format!("\0{start}"),
     };
-    format!("{:032x}", xxh3_128(text.as_bytes()))
+    xxh3_128(text.as_bytes()).to_be_bytes()
 }

@@ -11,11 +11,11 @@ use crate::recipe::Recipe;
 
 use super::Windows;
 use super::bytes::{Reader, Writer};
-use super::exact::{Event, Events};
+use super::exact::Events;
 use super::recent::Ids;
 use super::sawtooth::{Tile, Tiles};
 use super::session::Open;
-use super::tally::{Keeps, Tallies, Tally};
+use super::tally::{EventValues, Keeps, Tallies, Tally};
 
 pub(super) const VERSION: u8 = 2;
 const CHECKSUM: usize = 4;
@@ -200,7 +200,7 @@ fn read_tiles(input: &mut Reader<'_>) -> Result<Tiles, StateError> {
     let tiles = input.list(|input| {
         previous = previous.wrapping_add(input.signed()?);
         let rows = input.unsigned()?;
-        let mut tallies = Tallies { rows, tallies: Vec::new() };
+        let mut tallies = Tallies { rows, ..Tallies::default() };
         for keeps in &keeps {
             let count = rows.checked_sub(input.unsigned()?);
             let count =
@@ -225,36 +225,39 @@ fn read_tiles(input: &mut Reader<'_>) -> Result<Tiles, StateError> {
 fn write_events(events: &Events, out: &mut Writer) {
     write_keeps(&events.keeps, out);
     out.option(events.forgotten);
-    out.length(events.events.len());
+    out.length(events.len());
     let mut previous = 0i64;
-    for Event { time, values } in &events.events {
+    for (time, values) in events.iter() {
         out.signed(time.wrapping_sub(previous));
-        for (value, keeps) in values.iter().zip(&events.keeps) {
+        for (value, keeps) in values.zip(&events.keeps) {
             out.0.push(u8::from(value.is_some()));
             if let Some(x) = value.filter(|_| *keeps != Keeps::default()) {
                 out.double(x);
             }
         }
-        previous = *time;
+        previous = time;
     }
 }
 
 fn read_events(input: &mut Reader<'_>) -> Result<Events, StateError> {
     let keeps = read_keeps(input)?;
-    let forgotten = input.option()?;
-    let mut previous = 0i64;
-    let events = input.list(|input| {
+    let mut events = Events::new(keeps, input.option()?);
+    let (mut previous, mut values) = (0i64, EventValues::new());
+    for _ in 0..input.unsigned()? {
         previous = previous.wrapping_add(input.signed()?);
-        let mut values = Vec::new();
-        for keeps in &keeps {
+        values.clear();
+        for keeps in &events.keeps {
             values.push(match input.byte()? {
                 0 => None,
                 1 if *keeps == Keeps::default() => Some(0.0),
-                1 => Some(input.double()?),
+                1 => match input.double()? {
+                    x if x.is_finite() => Some(x),
+                    _ => return Err(StateError::Invalid("a value of an event is not finite")),
+                },
                 _ => return Err(StateError::Invalid("a flag is neither 0 nor 1")),
             });
         }
-        Ok(Event { time: previous, values })
-    })?;
-    Ok(Events { keeps, events, forgotten })
+        events.push(previous, values.drain(..));
+    }
+    Ok(events)
 }

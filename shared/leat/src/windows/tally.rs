@@ -1,5 +1,10 @@
 //! Tallies: what is kept of many values of a column.
 
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use smallvec::SmallVec;
+
 use crate::column::Column;
 use crate::recipe::Aggregate;
 
@@ -32,16 +37,20 @@ impl Tally {
     }
 }
 
+/// The values of an event: for each column its value, if it is there. Mostly few columns are read, and then nothing is
+/// allocated.
+pub(super) type EventValues = SmallVec<[Option<f64>; 2]>;
+
 /// Rows, and a tally for each column that is read.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Tallies {
     pub rows: u64,
-    pub tallies: Vec<Tally>,
+    pub tallies: SmallVec<[Tally; 2]>,
 }
 
 impl Tallies {
     pub fn new(inputs: usize) -> Self {
-        Tallies { rows: 0, tallies: vec![Tally::default(); inputs] }
+        Tallies { rows: 0, tallies: SmallVec::from_elem(Tally::default(), inputs) }
     }
 
     /// Adds what comes after.
@@ -49,6 +58,29 @@ impl Tallies {
         self.rows = self.rows.saturating_add(after.rows);
         for (tally, after) in self.tallies.iter_mut().zip(&after.tallies) {
             tally.merge(*after);
+        }
+    }
+
+    /// Adds the events at `range` after the others. `values` are those of all events, `width` of each, in order; NaN is a
+    /// missing one.
+    pub fn add_range(&mut self, values: &VecDeque<f64>, width: usize, range: Range<usize>) {
+        self.rows = self.rows.saturating_add(range.len() as u64);
+        let (front, back) = values.as_slices();
+        for (input, tally) in self.tallies.iter_mut().enumerate() {
+            let (mut at, end) = (range.start * width + input, range.end * width);
+            // The tally in registers: it is all that this loop does.
+            let mut all = *tally;
+            for (slice, before) in [(front, 0), (back, front.len())] {
+                let end = end.min(before + slice.len());
+                if at < end {
+                    let here = slice.get(at - before..end - before).unwrap_or_default();
+                    for x in here.iter().step_by(width.max(1)).filter(|x| !x.is_nan()) {
+                        all.merge(Tally::of(*x));
+                    }
+                    at += (end - at).div_ceil(width.max(1)) * width.max(1);
+                }
+            }
+            *tally = all;
         }
     }
 
@@ -100,7 +132,7 @@ impl Inputs {
     }
 
     /// The row's values. Missing and infinite ones are none; a value that is only counted is 0.
-    pub fn read(&self, columns: &[Column], row: usize) -> Vec<Option<f64>> {
+    pub fn read(&self, columns: &[Column], row: usize) -> EventValues {
         let value = |input: &Input| {
             let column = columns.get(input.slot?)?;
             if input.keeps == Keeps::default() && column.number(row).is_none() {
