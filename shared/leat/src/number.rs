@@ -21,9 +21,33 @@ pub fn parse(text: &str) -> Option<f64> {
 /// Prints a finite double in the shortest form that reads back to the same bits, as JSON has it (`0.1`, `3.0`,
 /// `1e+300`). NaN and infinities, which JSON does not have, print nothing.
 pub fn print(x: f64, out: &mut Vec<u8>) {
-    if x.is_finite() {
+    // Whole numbers are common, and up to here they are all their digits.
+    if x.abs() < 1e15 && (x as i64) as f64 == x {
+        print_whole(x as i64, out);
+        out.extend_from_slice(b".0");
+    } else if x.is_finite() {
         out.extend_from_slice(zmij::Buffer::new().format_finite(x + 0.0).as_bytes());
     }
+}
+
+/// Prints a whole number.
+pub fn print_whole(x: i64, out: &mut Vec<u8>) {
+    if let digit @ 0..=9 = x {
+        return out.push(b'0' + digit as u8);
+    }
+    let (mut digits, mut at, mut rest) = ([0; 20], 20, x.unsigned_abs());
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    if x < 0 {
+        out.push(b'-');
+    }
+    out.extend_from_slice(&digits[at..]);
 }
 
 /// [`print`] into a new text.
@@ -53,12 +77,25 @@ mod tests {
             assert_eq!(parse(text), value, "{text}");
         }
         assert_eq!(to_text(0.1), "0.1");
+        assert_eq!(to_text(-7.0), "-7.0");
         assert_eq!(to_text(-0.0), "0.0");
         assert_eq!(to_text(f64::INFINITY), "");
         assert_eq!(canonical(-0.0).map(f64::to_bits), Some(0));
     }
 
     proptest::proptest! {
+        #[test]
+        fn whole_numbers_are_printed_as_all_others(x: i64, cut in 0..64) {
+            for x in [x, x >> cut, i64::MIN, i64::MAX, 0, -1, 999_999_999_999_999, 1_000_000_000_000_000] {
+                let mut out = Vec::new();
+                print_whole(x, &mut out);
+                assert_eq!(out, x.to_string().into_bytes());
+                for x in [x as f64, -(x as f64), x as f64 / 1024.0] {
+                    assert_eq!(to_text(x), zmij::Buffer::new().format_finite(x + 0.0));
+                }
+            }
+        }
+
         #[test]
         fn printed_reads_back(bits: u64) {
             let x = f64::from_bits(bits);

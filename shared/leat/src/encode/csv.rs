@@ -37,7 +37,7 @@ fn cell(value: Value<'_>, out: &mut Vec<u8>) {
     match value {
         Value::Null => {}
         Value::Bool(value) => out.push(if value { b'1' } else { b'0' }),
-        Value::Long(value) => super::json::plain(&value, out),
+        Value::Long(value) => number::print_whole(value, out),
         Value::Double(value) => number::print(value, out),
         Value::String(value) => text(value, out),
         Value::Timestamp(value) => timestamp::print(value, out),

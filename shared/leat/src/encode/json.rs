@@ -10,7 +10,7 @@ pub(super) fn value(value: Value<'_>, out: &mut Vec<u8>) {
     match value {
         Value::Null => out.extend_from_slice(b"null"),
         Value::Bool(value) => plain(&value, out),
-        Value::Long(value) => plain(&value, out),
+        Value::Long(value) => number::print_whole(value, out),
         Value::Double(value) if value.is_finite() => number::print(value, out),
         Value::Double(_) => out.extend_from_slice(b"null"),
         Value::String(value) => plain(value, out),
