@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::{StreamExt, TryStreamExt, stream};
 use leat::decode::Batch;
 use leat::engine::{Engine, Order};
+use leat_bucket::{in_order, windows};
 use leat_lake::units::UnitFile;
 use leat_lake::{Folder, Lake};
 
 use crate::error::damaged;
-use crate::replay::{in_order, windows};
 use crate::{Admission, Admitted, BatchError, ParquetRows, Rejects, Replayed, Snapshot};
 
 /// How many files are read ahead.

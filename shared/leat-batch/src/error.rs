@@ -2,6 +2,7 @@
 
 use leat::diagnostic::Diagnostic;
 use leat::protect::MissingKeys;
+use leat_bucket::{LabelError, TooMuch};
 use leat_lake::{LakeError, RecipeError};
 
 /// Why a step cannot be done. It says what, where and what to do, and holds nothing of a row.
@@ -27,6 +28,23 @@ impl From<RecipeError> for BatchError {
             RecipeError::Lake(why) => BatchError::Lake(why),
             RecipeError::Wrong(_) => BatchError::Recipe(why.to_string()),
         }
+    }
+}
+
+impl From<TooMuch> for BatchError {
+    fn from(why: TooMuch) -> Self {
+        match why {
+            TooMuch::Memory => {
+                BatchError::Input(format!("{why}; cleanse into more buckets, or run the Spark job"))
+            }
+            TooMuch::Keys(why) => BatchError::Keys(why),
+        }
+    }
+}
+
+impl From<LabelError> for BatchError {
+    fn from(why: LabelError) -> Self {
+        BatchError::Recipe(why.to_string())
     }
 }
 

@@ -6,8 +6,7 @@ use leat::features::{FeatureError, Fit, FittedState, StepState};
 use leat_lake::Put;
 use serde::{Deserialize, Serialize};
 
-use crate::slices::Slice;
-use crate::{BatchError, Bucket, Decision, Job, labels};
+use crate::{BatchError, Bucket, Decision, Job, Slice, labels};
 
 /// What the levels up to one have learnt.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

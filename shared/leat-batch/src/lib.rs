@@ -6,9 +6,9 @@
 //! [`measure`], [`decide`], for each level [`fit::partial`] over the buckets and [`fit::merge`], [`curate::bucket`],
 //! [`finish()`]. Functions call a step for a bucket, the command line for all of them: it is the same code.
 //!
-//! Nothing here knows AWS: places are URLs of [`leat_lake`].
+//! Nothing here knows AWS: places are URLs of [`leat_lake`]. What is made of a bucket's rows once they are in memory is
+//! [`leat_bucket`]'s.
 
-mod admit;
 mod bucket;
 pub mod curate;
 mod decide;
@@ -19,26 +19,22 @@ mod job;
 mod labels;
 mod measure;
 mod names;
-mod rejects;
-mod replay;
 mod rows;
 mod run;
 pub mod seeds;
-mod slices;
 mod snapshot;
 pub mod time;
 
-pub use admit::{Admission, Admitted, TooMuch};
 pub use bucket::Bucket;
 pub use decide::{Criteria, Decision, decide};
 pub use error::BatchError;
 pub use finish::{CANDIDATE, Finished, Positives, finish};
 pub use job::{Job, Workshop};
-pub use labels::LabelCounts;
+pub use leat_bucket::{
+    Admission, Admitted, LabelCounts, Piece, Rejected, Rejects, Replayed, Slice, Slices, TooMuch,
+    order_word, replay,
+};
 pub use measure::{Measures, measure};
-pub use rejects::{Rejected, Rejects};
-pub use replay::{Replayed, order_word, replay};
-pub use rows::{ParquetRows, Piece, RowsError};
+pub use rows::{ParquetRows, RowsError};
 pub use run::Run;
-pub use slices::{Slice, Slices};
 pub use snapshot::{LabelFiles, LabelSource, Snapshot, Wanted};

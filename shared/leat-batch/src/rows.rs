@@ -5,29 +5,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use leat::cleansed::{self, CleansedError};
 use leat::column::Column;
-use leat::decode::{Batch, Decoder};
+use leat::decode::Decoder;
 use leat::encode::jsonl::Rows;
 use leat::recipe::Recipe;
-use leat::record::{Coordinates, Position, Reject};
+use leat::record::{Coordinates, Position};
+use leat_bucket::Piece;
 use leat_lake::parquet::{ParquetError, Reader};
-
-/// A piece of the data.
-#[derive(Debug, Default)]
-pub struct Piece {
-    /// Rows as decoded.
-    pub batch: Batch,
-    /// What could not be decoded.
-    pub rejects: Vec<Reject>,
-    /// How many sentinels lay among the rows.
-    pub sentinels: u64,
-}
-
-impl Piece {
-    /// Without a row.
-    pub fn new(decoder: &Decoder) -> Self {
-        Piece { batch: decoder.batch(), ..Piece::default() }
-    }
-}
 
 /// Why a Parquet file gives no rows.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

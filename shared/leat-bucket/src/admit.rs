@@ -2,15 +2,34 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use leat::decode::Batch;
+use leat::decode::{Batch, Decoder};
 use leat::engine::{self, Engine};
 use leat::protect::MissingKeys;
+use leat::record::Reject;
 
-use crate::{BatchError, Piece, Rejects};
+use crate::Rejects;
 
 /// The most that is held in memory at once. Beyond it the work is Spark's.
 const MAX_BYTES: u64 = 1 << 31;
 const MAX_ROWS: usize = 20_000_000;
+
+/// A piece of the data.
+#[derive(Debug, Default)]
+pub struct Piece {
+    /// Rows as decoded.
+    pub batch: Batch,
+    /// What could not be decoded.
+    pub rejects: Vec<Reject>,
+    /// How many sentinels lay among the rows.
+    pub sentinels: u64,
+}
+
+impl Piece {
+    /// Without a row.
+    pub fn new(decoder: &Decoder) -> Self {
+        Piece { batch: decoder.batch(), ..Piece::default() }
+    }
+}
 
 /// Takes rows that an engine admits, all in memory.
 pub struct Admission<'e> {
@@ -81,17 +100,6 @@ impl<'e> Admission<'e> {
     /// All that was taken.
     pub fn finish(self) -> Admitted {
         self.so_far
-    }
-}
-
-impl From<TooMuch> for BatchError {
-    fn from(why: TooMuch) -> Self {
-        match why {
-            TooMuch::Memory => {
-                BatchError::Input(format!("{why}; cleanse into more buckets, or run the Spark job"))
-            }
-            TooMuch::Keys(why) => BatchError::Keys(why),
-        }
     }
 }
 
