@@ -434,16 +434,21 @@ def files_of(setting: Setting):
 # ---------------------------------------------------------------- the run
 
 
-def settings(store: Store, arguments: argparse.Namespace, manifest: dict) -> Setting:
-    recipe = store.needed(arguments.recipe, "the recipe").decode()
+def recipe(store: Store, url: str) -> tuple[str, str | None, str]:
+    """The texts of a recipe and of its ruleset, which lies beside it, and the ruleset's URL."""
+    text = store.needed(url, "the recipe").decode()
     try:
-        rules_file = leat.quality_file(recipe, recipe_file=arguments.recipe)
+        file = leat.quality_file(text, recipe_file=url)
     except ValueError as why:
         raise Failed(f"Recipe.Invalid: {why}") from None
-    rules_url = f"{arguments.recipe.rpartition('/')[0]}/{rules_file}" if "/" in arguments.recipe else f"file:{rules_file}"
-    rules = store.needed(rules_url, "the ruleset").decode() if rules_file else None
+    rules_url = f"{url.rpartition('/')[0]}/{file}" if "/" in url else f"file:{file}"
+    return text, store.needed(rules_url, "the ruleset").decode() if file else None, rules_url
+
+
+def settings(store: Store, arguments: argparse.Namespace, manifest: dict) -> Setting:
+    text, rules, rules_url = recipe(store, arguments.recipe)
     return Setting(
-        recipe=recipe,
+        recipe=text,
         recipe_url=arguments.recipe,
         rules=rules,
         rules_url=rules_url,

@@ -1,6 +1,8 @@
 //! The wheel `leat`: the engine for Python, Arrow in and Arrow out. It is the same code as in every function and in the
 //! command line; Spark runs it on Glue by `mapInArrow`.
 
+mod features;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -53,18 +55,16 @@ impl Engine {
         recipe_file: &str,
         rules_file: &str,
     ) -> PyResult<Self> {
-        let (recipe, rules) = (
-            Source { file: recipe_file, text: recipe },
-            rules.map(|text| Source { file: rules_file, text }),
-        );
-        let wrong = |errors: Vec<Diagnostic>| diagnosed(&errors, recipe, rules);
-        let keys = secret.map(Keys::from_secret).transpose().map_err(refused)?;
-        let read = engine::read(recipe).map_err(wrong)?;
-        let engine = engine::Engine::new(read, rules, keys).map_err(wrong)?;
+        let recipe = Source { file: recipe_file, text: recipe };
+        let rules = rules.map(|text| Source { file: rules_file, text });
+        let engine = engine_of(recipe, rules, secret)?;
         engine.ready().map_err(refused)?;
         let set_rules = match engine.ruleset() {
             None => None,
-            Some(ruleset) => Some(set_rules(&engine, ruleset).map_err(wrong)?),
+            Some(ruleset) => {
+                let wrong = |errors: Vec<Diagnostic>| diagnosed(&errors, recipe, rules);
+                Some(set_rules(&engine, ruleset).map_err(wrong)?)
+            }
         };
         Ok(Engine { engine, set_rules })
     }
@@ -156,6 +156,18 @@ impl Engine {
     }
 }
 
+/// Reads a recipe and its ruleset. Raises ValueError with every error of the texts.
+fn engine_of(
+    recipe: Source<'_>,
+    rules: Option<Source<'_>>,
+    secret: Option<&[u8]>,
+) -> PyResult<engine::Engine> {
+    let wrong = |errors: Vec<Diagnostic>| diagnosed(&errors, recipe, rules);
+    let keys = secret.map(Keys::from_secret).transpose().map_err(refused)?;
+    let read = engine::read(recipe).map_err(wrong)?;
+    engine::Engine::new(read, rules, keys).map_err(wrong)
+}
+
 /// The name of the ruleset's file, which lies beside the recipe; None if the recipe has none.
 #[pyfunction]
 #[pyo3(signature = (recipe, *, recipe_file="recipe.yaml"))]
@@ -169,7 +181,10 @@ fn quality_file(recipe: &str, recipe_file: &str) -> PyResult<Option<String>> {
 #[pymodule(name = "leat")]
 fn wheel(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    m.add("MissingKeys", m.py().get_type::<features::MissingKeys>())?;
     m.add_class::<Engine>()?;
+    m.add_class::<features::Features>()?;
+    m.add_class::<features::Curation>()?;
     m.add_function(wrap_pyfunction!(quality_file, m)?)
 }
 
