@@ -92,6 +92,7 @@ fn run(
     let workers = [
         ("feature-transform, a call for each bucket", run.workers()),
         ("leat curate, as Processing runs it", run.processing()),
+        ("features on Glue (Spark + wheel)", run.glue()),
     ];
     let workers = workers.map(|(path, made)| {
         let expected = Some(made.expected(&serve, &train));

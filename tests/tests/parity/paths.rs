@@ -250,26 +250,32 @@ impl Run {
         });
         std::fs::write(&manifest, content.to_string()).unwrap();
         let url = |path: &Path| format!("file:{}", path.display());
+        self.spark(
+            "cleanse",
+            &[
+                ("--leat-manifest", &url(&manifest)),
+                ("--leat-claim", "parity"),
+                ("--leat-recipe", &url(&self.recipe())),
+                ("--leat-keys", &self.keys()),
+                ("--leat-cleansed", &format!("{}/", url(&folder.join("cleansed")))),
+                ("--leat-quarantine", &format!("{}/", url(&folder.join("quarantine")))),
+                ("--leat-buckets", "4"),
+            ],
+        );
+    }
+
+    /// A Glue job's script in Spark, with its arguments.
+    pub fn spark(&self, job: &str, arguments: &[(&str, &str)]) {
         let output = Command::new(artefacts::python().unwrap())
-            .arg(artefacts::root().join("glue/cleanse.py"))
-            .args([
-                "--JOB_NAME",
-                "cleanse",
-                "--leat-manifest",
-                &url(&manifest),
-                "--leat-claim",
-                "parity",
-            ])
-            .args(["--leat-recipe", &url(&self.recipe()), "--leat-keys", &self.keys()])
-            .args(["--leat-cleansed", &format!("{}/", url(&folder.join("cleansed")))])
-            .args(["--leat-quarantine", &format!("{}/", url(&folder.join("quarantine")))])
-            .args(["--leat-buckets", "4"])
+            .arg(artefacts::root().join("glue").join(format!("{job}.py")))
+            .args(["--JOB_NAME", job])
+            .args(arguments.iter().flat_map(|(name, value)| [name, value]))
             .envs(self.variables.iter().copied())
             .env("SPARK_LOCAL_IP", "127.0.0.1")
             .env("PYSPARK_PYTHON", artefacts::python().unwrap())
             .output()
             .unwrap();
-        assert!(output.status.success(), "cleanse.py: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{job}.py: {}", String::from_utf8_lossy(&output.stderr));
     }
 }
 

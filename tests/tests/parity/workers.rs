@@ -1,5 +1,5 @@
-//! The paths of a training run: its workers, one invocation for each entity bucket, as a Distributed Map calls them; and
-//! the command that SageMaker Processing runs.
+//! The paths of a training run: its workers, one invocation for each entity bucket, as a Distributed Map calls them; the
+//! command that SageMaker Processing runs; and the job that Glue runs.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -73,6 +73,23 @@ impl Run {
         let state = file_url(&self.folder.join("state.json"));
         self.leat(&["curate", "--run-folder", &run, "--state", &state, "--name", "candidate"]);
         self.curated("processing")
+    }
+
+    /// Spark over the same files, as the Glue job `features` does it.
+    pub fn glue(&self) -> Curated {
+        let run = self.training_run("glue");
+        self.snapshot(&run);
+        let lake = self.folder.join("lake");
+        self.spark(
+            "features",
+            &[
+                ("--leat-run", &run),
+                ("--leat-state", &file_url(&self.folder.join("state.json"))),
+                ("--leat-curated", &file_url(&lake.join("curated"))),
+                ("--leat-keys", &self.keys()),
+            ],
+        );
+        self.curated("glue")
     }
 
     /// What the gate says of the run: which files, which buckets, where the slices end.
