@@ -304,7 +304,7 @@ def test_each_function_has_a_folder_a_log_group_and_a_dead_line():
 def test_the_datasets_are_json():
     value = function("s3-glue-trigger")["LEAT_DATASETS"]["Sub"]
     dataset, labels = json.loads(value)
-    (job,) = of("Glue::Job").values()
+    job = of("Glue::Job")["CleanseJob"]
     for one in (dataset, labels):
         assert one["start"]["glue"]["job"] == "leat-${Stage}-cleanse"
         assert one["cleansed"] == f"s3://${{LakeBucket}}/cleansed/{one['name']}/"
@@ -356,13 +356,30 @@ def test_firehose_leaves_room_and_keeps_what_fails():
 
 
 def test_the_ledger_alone_retries_the_job():
-    (job,) = of("Glue::Job").values()
+    job = of("Glue::Job")["CleanseJob"]
     assert job["MaxRetries"] == 0
     assert job["ExecutionProperty"] == {"MaxConcurrentRuns": 1}
     assert job["GlueVersion"] == "5.0"
     arguments = set(job["DefaultArguments"])
     ours = {"--leat-recipe", "--leat-keys", "--leat-cleansed", "--leat-quarantine"}
     assert ours | {"--leat-buckets"} == {a for a in arguments if a.startswith("--leat")}
+
+
+def test_the_state_machine_alone_retries_the_features():
+    job, cleanse = of("Glue::Job")["FeaturesJob"], of("Glue::Job")["CleanseJob"]
+    assert (job["MaxRetries"], job["GlueVersion"], job["ExecutionProperty"]) == (0, "5.0", {"MaxConcurrentRuns": 1})
+    (state,) = [s for s in machine_raw("train")["States"].values() if s.get("Resource", "").endswith(".waitForTaskToken")]
+    assert job["Timeout"] * 60 < state["TimeoutSeconds"], "a run that hangs is told by its end, not by the state's"
+    order = state["Parameters"]["Payload"]
+    assert (order["job"], order["task_token.$"]) == ("${FeaturesJob}", "$$.Task.Token")
+    assert order["name.$"] == "States.Format('{}-Features', $$.Execution.Name)", "an execution has one run, whatever is repeated"
+    # What the script must be given, it is: by the state, or else by the job.
+    script = (ROOT / "glue/features.py").read_text()
+    given = {a.removesuffix(".$") for a in order["arguments"]} | {a for a in job["DefaultArguments"] if a.startswith("--leat")}
+    assert given == {f"--leat-{name}" for name in ("run", "state", "curated", "keys")}
+    assert all(f'("{name}", "URL' in script for name in ("run", "state", "curated"))
+    # It imports the other job's script.
+    assert job["DefaultArguments"]["--extra-py-files"] == {"Sub": cleanse["Command"]["ScriptLocation"]["Sub"]}
 
 
 def test_every_end_of_a_run_is_heard():
@@ -429,6 +446,7 @@ def test_state_machines_are_logged_traced_and_encrypted(name):
 
 ACTIONS = {
     ("lambda", "invoke"): ["lambda:InvokeFunction"],
+    ("lambda", "invoke.waitForTaskToken"): ["lambda:InvokeFunction"],
     ("lambda", "getEventSourceMapping"): ["lambda:GetEventSourceMapping"],
     ("lambda", "updateEventSourceMapping"): ["lambda:UpdateEventSourceMapping"],
     ("dynamodb", "putItem"): ["dynamodb:PutItem"],
@@ -468,7 +486,7 @@ def test_the_role_may_do_what_each_task_does_and_nothing_else(name):
         for one in ACTIONS[service, action]:
             assert one in allowed, f"{path} needs {one}"
             needed.add(one)
-        if (service, action) == ("lambda", "invoke"):
+        if service == "lambda" and action.startswith("invoke"):
             assert matches(allowed["lambda:InvokeFunction"], given["FunctionName"].strip("<>")), path
         if service == "dynamodb":
             assert given["TableName"] == "<ServingTable>"
@@ -489,7 +507,7 @@ def test_jobs_and_models_get_roles_of_their_own():
     assert named == {"<TrainingRole>", "<ProcessingRole>", "<ModelRole>"}
 
 
-WORKERS = ["quality-gate", "feature-fit", "feature-transform", "feature-store-ingest", "hand-over"]
+WORKERS = ["quality-gate", "feature-fit", "feature-transform", "feature-store-ingest", "glue-start", "hand-over"]
 
 
 @pytest.mark.parametrize("name", WORKERS)
@@ -499,7 +517,7 @@ def test_the_words_of_a_worker_are_those_that_states_match(name):
     matched = set()
     for machine_name in MACHINES:
         for _, state, _ in workflows.walk(machine(machine_name)["States"]):
-            if state.get("Resource") == "arn:aws:states:::lambda:invoke":
+            if state.get("Resource", "").startswith("arn:aws:states:::lambda:invoke"):
                 matched |= {e for r in state["Retry"] for e in r["ErrorEquals"]}
     assert said and said <= matched, said - matched
 
@@ -520,7 +538,8 @@ def test_what_waits_for_a_run_is_told_hourly_at_least():
     (schedule,) = [s for s in of("Scheduler::Schedule").values() if "reconcile" in s["Target"]["Input"]]
     assert schedule["Target"]["Arn"] == {"GetAtt": "GlueCallback.Arn"} and schedule["ScheduleExpression"] == "rate(1 hour)"
     started = function("glue-start")["LEAT_JOBS"]
-    assert of("Events::Rule")["JobEnded"]["EventPattern"]["detail"]["jobName"] == [started]
+    assert started in of("Events::Rule")["JobEnded"]["EventPattern"]["detail"]["jobName"]
+    assert started == of("Glue::Job")["FeaturesJob"]["Name"]
 
 
 def machine_times() -> dict:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import subprocess
 import uuid
 from datetime import datetime, timezone
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 import pyarrow
 import pyarrow.parquet
 import pytest
+
+from leat_local import workflows
 
 ROOT = Path(__file__).parents[2]
 ROLE = "arn:aws:iam::000000000000:role/test"
@@ -43,12 +46,12 @@ def waiting(aws):
 def ended(aws, until):
     """The end of an execution."""
 
-    def wait(execution: str) -> dict:
+    def wait(execution: str, seconds: float = 60) -> dict:
         def look():
             found = aws.stepfunctions.describe_execution(executionArn=execution)
             return found if found["status"] != "RUNNING" else None
 
-        return until(look, 60)
+        return until(look, seconds)
 
     return wait
 
@@ -184,3 +187,168 @@ def test_a_jobs_end_resumes_the_workflow(aws, function, waiting, ended, ledger, 
     done = ended(waiting(starter, {"job": "other", "name": "other"}))
     assert (done["status"], done["error"]) == ("FAILED", "Config.Invalid")
     assert call({"leat": "reconcile"}) == {"open": 0, "ended": 0}
+
+
+# The features of a training run on Glue: glue-start, Spark, glue-callback, as the state of `train` waits for them
+
+
+class Training:
+    """A training run up to its features, by the built functions, over data in a lake."""
+
+    def __init__(self, aws, function, folder):
+        self.aws, self.function, self.lake = aws, function, aws.bucket()
+        for path in [*(ROOT / "recipes/card-transactions").glob("*.*"), *(ROOT / "glue").glob("*.py"), *(ROOT / "dist/wheel").glob("*.whl")]:
+            where = {".py": "artifacts/jobs", ".whl": "artifacts/wheels"}.get(path.suffix, "artifacts/recipes/card-transactions")
+            aws.s3.upload_file(str(path), self.lake, f"{where}/{path.name}")
+        self.publish(folder)
+        places = {
+            "LEAT_RECIPE": self.url("artifacts/recipes/card-transactions/recipe.yaml"),
+            "LEAT_CLEANSED": self.url("cleansed/card-transactions/"),
+            "LEAT_ARTIFACTS": self.url("artifacts/"),
+            "LEAT_CURATED": self.url("curated/"),
+        }
+        self.workers = {name: function(name, **places) for name in ("quality-gate", "feature-fit", "feature-transform")}
+        self.folder = self.url("artifacts/runs/card-transactions/r-1/")
+        self.fit()
+
+    def url(self, key: str) -> str:
+        return f"s3://{self.lake}/{key}"
+
+    def publish(self, folder) -> None:
+        events, secret = folder / "events.jsonl", folder / "secret"
+        secret.write_bytes(b"a secret for tests alone, of forty-nine characters")
+        built = ROOT / "target/fast"
+        recipe = f"file:{ROOT}/recipes/card-transactions/recipe.yaml"
+        for command in (
+            [built / "leat", "generate", "card-transactions", "--events", "2000", "--seed", "5", "--output", events],
+            [built / "examples/publish", recipe, secret, events, f"file:{folder}/cleansed/", "4"],
+        ):
+            subprocess.run([str(word) for word in command], check=True, capture_output=True, timeout=120)
+        for path in (folder / "cleansed").rglob("*.*"):
+            self.aws.s3.upload_file(str(path), self.lake, f"cleansed/card-transactions/{path.relative_to(folder / 'cleansed')}")
+
+    def call(self, worker: str, **event) -> dict:
+        payload = json.dumps({"run_folder": self.folder, **event})
+        answer = getattr(self.aws, "lambda").invoke(FunctionName=self.workers[worker], Payload=payload)
+        body = json.loads(answer["Payload"].read())
+        assert "FunctionError" not in answer, body
+        return body
+
+    def fit(self) -> None:
+        found = self.call("quality-gate", step="snapshot", run="r-1", as_of="2027-01-01T00:00:00Z", labels=None)
+        self.buckets = found["buckets"]
+        for bucket in self.buckets:
+            self.call("quality-gate", step="measure", bucket=bucket)
+        self.call("quality-gate", step="decide", train_until=None, evaluation_share=0.3, answer="error")
+        for level in range(1, found["levels"] + 1):
+            for bucket in self.buckets:
+                self.call("feature-fit", step="partial", level=level, bucket=bucket)
+            fitted = self.call("feature-fit", step="merge", level=level)
+        self.state = fitted["state"]
+
+    def made(self) -> tuple[dict[str, bytes], dict[str, list]]:
+        """Channels and counts byte for byte; the Parquet files' values, as numbers print when no bit is lost."""
+        run = self.folder.removeprefix(f"s3://{self.lake}/")
+        texts = [key for kind in ("channels", "counts") for key in self.aws.keys(self.lake, run + kind)]
+        tables = {}
+        for key in self.aws.keys(self.lake, "curated/"):
+            table = pyarrow.parquet.ParquetFile(io.BytesIO(self.aws.read(self.lake, key))).read()
+            tables[key] = [table.schema.names, [repr(row) for row in table.to_pylist()]]
+        return {key: self.aws.read(self.lake, key) for key in texts}, tables
+
+    def forget(self) -> None:
+        """Takes away what was made."""
+        for key in [key for kind in self.made() for key in kind]:
+            self.aws.s3.delete_object(Bucket=self.lake, Key=key)
+
+
+class OnGlue:
+    """The state `CurateOnGlue` of `train` with the job, and what starts it and tells of its end."""
+
+    def __init__(self, aws, function, ledger, training):
+        self.aws, self.training, self.job = aws, training, f"features-{uuid.uuid4().hex[:8]}"
+        (wheel,) = (ROOT / "dist/wheel").glob("*.whl")
+        aws.glue.create_job(
+            Name=self.job, Role=ROLE, GlueVersion="5.0",
+            Command={"Name": "glueetl", "ScriptLocation": training.url("artifacts/jobs/features.py")},
+            DefaultArguments={
+                "--additional-python-modules": training.url(f"artifacts/wheels/{wheel.name}"), "--extra-py-files": training.url("artifacts/jobs/cleanse.py"),
+                "--leat-curated": training.url("curated/"),
+            },
+        )  # fmt: skip
+        stores = {"LEAT_LEDGER": f"dynamodb:{ledger}"}
+        cleansed = {
+            "name": "cards", "bucket": training.lake, "prefixes": [{"prefix": "landing/cards/"}], "cleansed": training.url("cleansed/cards/"),
+            "start": {"glue": {"job": "cleanse"}},
+        }  # fmt: skip
+        self.starter = function("glue-start", LEAT_JOBS=self.job, **stores)
+        callback = function("glue-callback", LEAT_DATASETS=json.dumps([cleansed]), LEAT_MANIFESTS=training.url("artifacts/manifests/"), **stores)
+        pattern = {"source": ["aws.glue"], "detail-type": ["Glue Job State Change"], "detail": {"jobName": [self.job]}}
+        aws.events.put_rule(Name=self.job, EventPattern=json.dumps(pattern))
+        arn = getattr(aws, "lambda").get_function(FunctionName=callback)["Configuration"]["FunctionArn"]
+        aws.events.put_targets(Rule=self.job, Targets=[{"Id": "callback", "Arn": arn}])
+        self.machine = self.create()
+
+    def create(self) -> str:
+        given = {name: name for name in workflows.names("train")} | {"GlueStart": self.starter, "FeaturesJob": self.job, "EvaluationShare": "0", "Tolerance": "0"}
+        states = workflows.definition("train", given)["States"]
+        waits = states["CurateOnGlue"]
+        for retrier in waits["Retry"]:
+            retrier["IntervalSeconds"] = retrier["MaxDelaySeconds"] = 1
+        (caught,) = waits["Catch"]
+        states = {
+            "CurateOnGlue": waits,
+            waits["Next"]: {"Type": "Succeed"},
+            caught["Next"]: {"Type": "Fail", "ErrorPath": "$.error.Error", "CausePath": "$.error.Cause"},
+        }
+        definition = json.dumps({"StartAt": "CurateOnGlue", "States": states})
+        return self.aws.stepfunctions.create_state_machine(name=self.job, definition=definition, roleArn=ROLE)["stateMachineArn"]
+
+    def start(self, state: str | None = None) -> str:
+        given = {"folder": self.training.folder, "fit": {"of": {"state": state or self.training.state}}}
+        return self.aws.stepfunctions.start_execution(stateMachineArn=self.machine, input=json.dumps(given))["executionArn"]
+
+    def runs(self) -> list[dict]:
+        return self.aws.glue.get_job_runs(JobName=self.job)["JobRuns"]
+
+
+def test_the_features_of_a_run_are_made_on_glue(aws, function, ended, ledger, until, tmp_path):
+    training = Training(aws, function, tmp_path)
+    for bucket in training.buckets:
+        training.call("feature-transform", step="bucket", bucket=bucket, state=training.state, name="candidate")
+    wanted = training.made()
+    assert len(training.buckets) == 4 and len(wanted[0]) == 12 and len(wanted[1]) == 4
+    training.forget()
+    on_glue = OnGlue(aws, function, ledger, training)
+
+    # Somebody stops it at its work: it ends by that word.
+    execution = on_glue.start()
+    (run,) = until(lambda: [run for run in on_glue.runs() if run["JobRunState"] == "RUNNING"], 60)
+    aws.glue.batch_stop_job_run(JobName=on_glue.job, JobRunIds=[run["Id"]])
+    done = ended(execution)
+    assert (done["status"], done["error"]) == ("FAILED", "Config.Invalid") and "somebody stopped it" in done["cause"]
+
+    # A run that ends for no reason of ours is tried again by the state. The next one makes all of it, over what others left.
+    for key in [next(key for kind in wanted for key in kind if part in key) for part in ("bucket=01", "train/", "counts/")]:
+        aws.s3.put_object(Bucket=training.lake, Key=key, Body=b"left behind")
+    script = ("artifacts/jobs/features.py", (ROOT / "glue/features.py").read_bytes())
+    aws.s3.delete_object(Bucket=training.lake, Key=script[0])
+    execution = on_glue.start()
+    until(lambda: any(run["JobRunState"] == "FAILED" for run in on_glue.runs()))
+    aws.s3.put_object(Bucket=training.lake, Key=script[0], Body=script[1])
+    done = ended(execution, 240)
+    assert done["status"] == "SUCCEEDED", done
+    states = [run["JobRunState"] for run in reversed(on_glue.runs())]
+    assert states[0] == "STOPPED" and states[-1] == "SUCCEEDED" and set(states[1:-1]) == {"FAILED"}
+    made = training.made()
+    assert made[0] == wanted[0], "the same channels and counts, byte for byte"
+    assert made[1] == wanted[1], "the same rows"
+    finished = training.call("feature-transform", step="finish", name="candidate")
+    assert finished["rows"] == sum(len(rows) for _, rows in made[1].values())
+
+    # What a repeat does not mend ends it at once, by the job's own word.
+    execution = on_glue.start(state=training.url("artifacts/recipes/card-transactions/recipe.yaml"))
+    done = ended(execution)
+    assert (done["status"], done["error"]) == ("FAILED", "Recipe.Invalid"), done
+    assert len(on_glue.runs()) == len(states) + 1
+    assert training.made() == made

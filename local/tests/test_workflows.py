@@ -21,6 +21,7 @@ WORKERS = {
     "FeatureFit": "feature-fit",
     "FeatureTransform": "feature-transform",
     "FeatureStoreIngest": "feature-store-ingest",
+    "GlueStart": "glue-start",
     "HandOver": "hand-over",
 }
 STAND_IN = f"""\
@@ -100,7 +101,7 @@ def test_states_are_whole(name, path, state):
             assert not WORDS & set(retrier["ErrorEquals"]) and "States.ALL" not in retrier["ErrorEquals"]
             assert {"BackoffRate", "MaxDelaySeconds", "IntervalSeconds"} <= set(retrier)
             assert retrier["JitterStrategy"] == "FULL"
-        if state["Resource"] == "arn:aws:states:::lambda:invoke":
+        if state["Resource"].startswith("arn:aws:states:::lambda:invoke"):
             names = [e for r in state["Retry"] for e in r["ErrorEquals"]]
             assert {"Service.Busy", "Lambda.TooManyRequestsException", "Lambda.ServiceException"} <= set(names)
             assert WORDS <= set(names)
@@ -157,14 +158,21 @@ class World:
 
     def answer(self, name: str, event: dict) -> dict:
         what = f"{name} {event['step']}" if "step" in event else event.get("api", name)
+        token = event.pop("task_token", None)
         with self.lock:
             self.calls.append((what, event))
             errors, always = self.faults.get(what, ([], False))
             if errors:
                 error = errors[0] if always and len(errors) == 1 else errors.pop(0)
                 error, cause = error if isinstance(error, tuple) else (error, f"{what}: {error}")
+                if token and error != "die":
+                    self.steps.send_task_failure(taskToken=token, error=error, cause=cause)
+                    return {"answer": None}
                 return {"die": True} if error == "die" else {"error": error, "cause": cause}
-            return getattr(self, "_" + name.replace("-", "_"))(event)
+            found = getattr(self, "_" + name.replace("-", "_"))(event)
+            if token:
+                self.steps.send_task_success(taskToken=token, output=json.dumps(found["answer"]))
+            return found
 
     def _quality_gate(self, event):
         pair = {"recipe_hash": "r1", "state_plan": self.plan}
@@ -190,6 +198,9 @@ class World:
 
     def _feature_store_ingest(self, event):
         return {"answer": {"bucket": event["bucket"], "online": 1, "offline": 0, "retried": 0}}
+
+    def _glue_start(self, event):
+        return {"answer": {"job": event["job"], "run_id": "jr_1", "state": "SUCCEEDED"}}
 
     def _hand_over(self, event):
         if event["step"] == "sealed":
@@ -299,6 +310,7 @@ class Machines:
             "XgboostImage": "xgboost", "LeatImage": "leat", "TrainingRole": "t", "ProcessingRole": "p", "ModelRole": "m",
             "TrainingInstance": "ml.m5.large", "ProcessingInstance": "ml.m5.large", "EndpointInstance": "ml.m5.large", "FeaturesEngine": "lambda",
             "EvaluationShare": "0.2", "Tolerance": "0.005", "PollSeconds": "1", "PauseSeconds": "1", "ResumeSeconds": "1", "DrainSeconds": "1",
+            "FeaturesJob": "leat-test-features",
             **{name: self.functions[worker] for name, worker in WORKERS.items()},
         }  # fmt: skip
         self.promote = self.create("promote", {})
@@ -362,7 +374,7 @@ def machines(tmp_path_factory, world):
         key = event["ProcessingOutputConfig"]["Outputs"][0]["S3Output"]["S3Uri"].split("/", 3)[3] + "evaluation.json"
         machines.aws.s3.put_object(Bucket=machines.lake, Key=key, Body=json.dumps(body).encode())
 
-    world.evaluated = evaluated
+    world.evaluated, world.steps = evaluated, machines.aws.stepfunctions
     yield machines
     stack.down(home)
 
@@ -434,6 +446,29 @@ def test_processing_makes_the_features_where_told_to(machines, until):
     assert job["AppSpecification"]["ContainerEntrypoint"] == ["leat"]
     assert job["AppSpecification"]["ContainerArguments"][0] == "curate"
     assert len(job["ProcessingJobName"]) <= 63
+
+
+def test_glue_makes_the_features_where_told_to(machines, until):
+    machines.world.fail("glue-start", "Service.Busy", "die")
+    execution = machines.start(machines.train, {"features_engine": "glue"})
+    done = machines.end(until, execution)
+    good(done)
+    states = machines.states(done)
+    assert states[states.index("CurateOnGlue") + 1] == "Finish" and "Transform" not in states and "Curate" not in states
+    name, (first, second, third) = execution.rpartition(":")[2], machines.world.seen("glue-start")
+    assert first == second == third, "a repeat asks for the same run"
+    folder = f"s3://{machines.lake}/artifacts/runs/{RECIPE}/{name}/"
+    assert first == {
+        "job": "leat-test-features", "name": f"{name}-Features",
+        "arguments": {"--leat-run": folder, "--leat-state": "s3://lake/artifacts/states/cards/s1.json"},
+    }  # fmt: skip
+
+
+def test_a_failure_on_glue_ends_with_its_word_at_once(machines, until):
+    machines.world.fail("glue-start", "Recipe.Invalid", always=True)
+    done = machines.run(until, machines.train, {"features_engine": "glue"})
+    assert why(done) == ("FAILED", "Recipe.Invalid") and settled(machines)
+    assert len(machines.world.seen("glue-start")) == 1, "never asked again"
 
 
 def test_another_engine_is_refused(machines, until):

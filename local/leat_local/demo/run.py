@@ -107,7 +107,7 @@ class Demo:
     def furnish(self) -> None:
         for path in (*FOLDER.glob("*.yaml"), *FOLDER.glob("*.dqdl")):
             self.at.upload(path, f"artifacts/recipes/{RECIPE}/{path.name}")
-        for path in (ROOT / "glue" / "cleanse.py", ROOT / "workflows" / "evaluate.py"):
+        for path in (ROOT / "glue" / "cleanse.py", ROOT / "glue" / "features.py", ROOT / "workflows" / "evaluate.py"):
             self.at.upload(path, f"artifacts/jobs/{path.name}")
         self.at.upload(self.wheel, f"artifacts/wheels/{self.wheel.name}")
         machines = {"train": self.at.out["TrainMachine"], "promote": self.at.out["PromoteMachine"]}

@@ -252,6 +252,8 @@ def _modules(s3, arguments: dict[str, str], scratch: Path, log: Path) -> list[Pa
     wheels = [u for u in arguments.get("--additional-python-modules", "").split(",") if u]
     files = [u for u in arguments.get("--extra-py-files", "").split(",") if u]
     found = [_fetch(s3, u.strip(), scratch / "files") for u in files]
+    # A module by its folder, an archive by itself.
+    found = list(dict.fromkeys(path.parent if path.suffix == ".py" else path for path in found))
     if wheels:
         paths = [str(_fetch(s3, u.strip(), scratch / "wheels")) for u in wheels]
         target = scratch / "modules"
