@@ -2,7 +2,7 @@
 
 mod exact;
 
-pub use exact::{ExactSum, Moments};
+pub use exact::{Comoments, ExactSum, Moments};
 
 /// The one form in which a double is stored: NaN is missing, −0.0 is 0.0.
 #[inline]

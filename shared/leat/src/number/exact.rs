@@ -64,6 +64,8 @@ impl PartialEq for ExactSum {
     }
 }
 
+impl Eq for ExactSum {}
+
 impl std::fmt::Debug for ExactSum {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "ExactSum({})", self.round())
@@ -190,21 +192,34 @@ impl ExactSum {
         out
     }
 
-    /// The square of this sum, exactly, where it is a sum of doubles (not of products).
-    fn squared(&self) -> ExactSum {
-        let (sum, _) = self.magnitude();
+    /// This sum by `other`, exactly, where both are sums of doubles (not of products).
+    fn by(&self, other: &ExactSum) -> ExactSum {
+        let ((left, a_negative), (right, b_negative)) = (self.magnitude(), other.magnitude());
         let mut out = ExactSum::default();
-        let digits = || sum.digits.iter().enumerate().filter(|(_, d)| **d != 0);
-        for (i, &a) in digits() {
-            for (j, &b) in digits() {
+        let digits = |sum: &ExactSum| {
+            let digits = sum.digits.iter().copied().enumerate();
+            digits.filter(|(_, d)| *d != 0).collect::<Vec<_>>()
+        };
+        let right = digits(&right);
+        for (i, a) in digits(&left) {
+            for &(j, b) in &right {
                 let exponent = 2 * LOW + 32 * (i + j) as i32;
                 if exponent >= LOW {
                     let product = u128::from(a.unsigned_abs()) * u128::from(b.unsigned_abs());
-                    out.add_parts(product, exponent, false);
+                    out.add_parts(product, exponent, a_negative != b_negative);
                 }
             }
         }
         out
+    }
+
+    /// This sum less `other`, exactly.
+    fn less(mut self, mut other: ExactSum) -> ExactSum {
+        other.normalise();
+        other.digits.iter_mut().for_each(|d| *d = -*d);
+        other.pending = 1;
+        self.merge(&other);
+        self
     }
 }
 
@@ -223,7 +238,7 @@ fn scale(mantissa: u64, exponent: i32) -> f64 {
 }
 
 /// Count, sum and sum of squares of finite doubles, exact; mean and variance are formed only when they are read.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Moments {
     /// How many values were added.
     pub count: u64,
@@ -262,14 +277,50 @@ impl Moments {
     /// and rounded once. `None` if there are not more than `ddof` values.
     pub fn variance(&self, ddof: u64) -> Option<f64> {
         (self.count > ddof).then(|| {
-            let mut numerator = self.squares.times(self.count);
-            let mut square = self.sum.squared();
-            square.normalise();
-            square.digits.iter_mut().for_each(|d| *d = -*d);
-            square.pending = 1;
-            numerator.merge(&square);
+            let numerator = self.squares.times(self.count).less(self.sum.by(&self.sum));
             numerator.round() / self.count as f64 / (self.count - ddof) as f64
         })
+    }
+}
+
+/// The moments of two columns and of their products, exact; a correlation is formed only when it is read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Comoments {
+    x: Moments,
+    y: Moments,
+    products: ExactSum,
+}
+
+impl Comoments {
+    /// Adds a pair; one with NaN or an infinity is skipped.
+    pub fn add(&mut self, x: f64, y: f64) {
+        if x.is_finite() && y.is_finite() {
+            self.x.add(x);
+            self.y.add(y);
+            self.products.add_product(x, y);
+        }
+    }
+
+    /// Adds all that was added to `other`.
+    pub fn merge(&mut self, other: &Comoments) {
+        self.x.merge(&other.x);
+        self.y.merge(&other.y);
+        self.products.merge(&other.products);
+    }
+
+    /// How many pairs were added.
+    pub fn count(&self) -> u64 {
+        self.x.count
+    }
+
+    /// Pearson's correlation, within −1..1. `None` if a column does not vary.
+    pub fn correlation(&self) -> Option<f64> {
+        let covariance = self.products.times(self.count()).less(self.x.sum.by(&self.y.sum)).round();
+        let variance = |m: &Moments| m.squares.times(m.count).less(m.sum.by(&m.sum)).round();
+        // Roots first: the product of two great variances may be no double.
+        let spread = variance(&self.x).sqrt() * variance(&self.y).sqrt();
+        let ratio = covariance / spread;
+        ratio.is_finite().then(|| ratio.clamp(-1.0, 1.0))
     }
 }
 
@@ -277,6 +328,20 @@ impl Moments {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn correlation() {
+        let of = |pairs: &[(f64, f64)]| {
+            let mut comoments = Comoments::default();
+            pairs.iter().for_each(|&(x, y)| comoments.add(x, y));
+            comoments.correlation()
+        };
+        assert_eq!(of(&[(1.0, 2.0), (2.0, 4.0), (3.0, 6.0)]), Some(1.0));
+        assert_eq!(of(&[(1.0, -2.0), (2.0, -4.0), (3.0, -6.0)]), Some(-1.0));
+        assert_eq!(of(&[(1e9 + 1.0, 1.0), (1e9 + 2.0, 3.0), (1e9 + 3.0, 2.0)]), Some(0.5));
+        assert_eq!(of(&[(1.0, 2.0), (1.0, 3.0)]), None);
+        assert_eq!(of(&[]), None);
+    }
 
     fn sum(values: &[f64]) -> ExactSum {
         let mut out = ExactSum::default();
