@@ -38,6 +38,8 @@ pub struct Object {
     pub size: u64,
     /// The store's tag of its content, where there is one.
     pub etag: Option<String>,
+    /// When it was last written, in milliseconds since 1970 UTC.
+    pub modified: i64,
 }
 
 impl Folder {
@@ -101,7 +103,8 @@ impl Folder {
             .filter_map(|meta| {
                 let parts: Vec<_> = meta.location.prefix_match(&self.prefix)?.collect();
                 let key = parts.iter().map(AsRef::as_ref).collect::<Vec<&str>>().join("/");
-                Some(Object { key, size: meta.size, etag: meta.e_tag })
+                let modified = meta.last_modified.timestamp_millis();
+                Some(Object { key, size: meta.size, etag: meta.e_tag, modified })
             })
             .collect();
         objects.sort_by(|a, b| a.key.cmp(&b.key));
