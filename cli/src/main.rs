@@ -12,6 +12,7 @@ mod places;
 mod progress;
 mod recipe;
 mod replay;
+mod rules;
 mod seal;
 mod seed;
 mod show;
@@ -57,6 +58,8 @@ enum Command {
     Schema,
     /// List the operators, or show the manual of one.
     Operators(operators::Arguments),
+    /// List DQDL's rule types, or show the manual of one.
+    Rules(rules::Arguments),
     /// Make deterministic example data.
     #[command(subcommand)]
     Generate(generate::Generate),
@@ -74,6 +77,7 @@ fn main() -> ExitCode {
         Command::Validate(args) => validate::run(&args),
         Command::Schema => Ok(schema()),
         Command::Operators(args) => operators::run(&args),
+        Command::Rules(args) => rules::run(&args),
         Command::Generate(args) => generate::run(args),
     };
     answer::say(&result, cli.format)

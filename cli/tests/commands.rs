@@ -128,8 +128,94 @@ fn documents_and_status() {
     assert_eq!(desk.json("schema", 0)["title"], "A Leat recipe");
     assert!(desk.json("operators", 0).as_array().unwrap().len() >= 5);
     assert_eq!(desk.json("operators log", 0)["name"], "log");
+    assert_eq!(desk.json("rules", 0).as_array().unwrap().len(), 33);
+    let manual = desk.json("rules Mean", 0);
+    assert_eq!((&manual["name"], &manual["where"]), (&json!("Mean"), &json!(true)));
+    desk.refused("rules Meen", &["the nearest is `Mean`"]);
     assert_eq!(desk.json("check quality.dqdl", 0)["rules"].as_array().unwrap().len(), 7);
     assert_eq!(desk.json("check recipe.yaml --explain amount", 0)["made_of"]["column"], "amount");
+}
+
+/// A line for each age and amount.
+fn transactions(rows: &[(Value, Value)]) -> String {
+    let line = |(age, amount): &(Value, Value)| {
+        json!({"customer_age": age, "transaction_amount": amount}).to_string() + "\n"
+    };
+    rows.iter().map(line).collect()
+}
+
+#[test]
+fn the_rules_that_every_batch_needs() {
+    let desk = Desk::new();
+    let rules = include_str!("../../docs/examples/daily-batch.dqdl");
+    fs::write(desk.path("daily-batch.dqdl"), rules).unwrap();
+    let good = vec![(json!(30), json!(9.5)); 100];
+    let with = |row: (Value, Value)| {
+        let mut rows = good.clone();
+        rows[7] = row;
+        rows
+    };
+    for (rows, failed) in [
+        (good.clone(), &[][..]),
+        (vec![(json!(30), json!(9.5)); 1000], &[]),
+        (good[1..].to_vec(), &[3]),
+        (vec![(json!(30), json!(9.5)); 1001], &[3]),
+        (with((json!(-3), json!(9.5))), &[0, 1]),
+        (with((json!(0), json!(9.5))), &[0, 1]),
+        (with((json!(12.5), json!(9.5))), &[1]),
+        (with((json!(null), json!(9.5))), &[0, 1]),
+        (with((json!(30), json!(null))), &[2]),
+    ] {
+        fs::write(desk.path("day.jsonl"), transactions(&rows)).unwrap();
+        let status = i32::from(!failed.is_empty());
+        let found = desk.json("validate daily-batch.dqdl day.jsonl", status);
+        let outcomes = found["outcomes"].as_array().unwrap();
+        let wrong: Vec<usize> =
+            (0..outcomes.len()).filter(|i| outcomes[*i]["outcome"] != "Passed").collect();
+        assert_eq!(wrong, failed, "{found}");
+        assert_eq!(found["passed"], failed.is_empty());
+    }
+}
+
+#[test]
+fn rules_that_look_beyond_the_data() {
+    let desk = Desk::new();
+    let write = |name: &str, text: &str| fs::write(desk.path(name), text).unwrap();
+    write("orders.csv", "id,customer\n1,a\n2,b\n3,z\n");
+    write("customers.csv", "name,size\na,1\nb,2\n");
+    write(
+        "rules.dqdl",
+        "Rules = [ ReferentialIntegrity \"customer\" \"c.name\" > 0.6, RowCountMatch \"c\" = 1.5,
+             FileSize \"orders.csv\" < 1 KB, FileSize > 1 B, FileUniqueness = 1.0,
+             FileFreshness \"orders.csv\" > (now() - 1 days), FileMatch \"orders.csv\" \"orders.csv\",
+             RowCount >= avg(last(3)), DetectAnomalies \"RowCount\" ]
+         Analyzers = [ AllStatistics \"id\" ]",
+    );
+    let validate = "validate rules.dqdl orders.csv --reference c=customers.csv --history runs";
+    let found = desk.json(validate, 0);
+    assert_eq!(found["analyzers"]["Column.id.Sum"], 6.0, "{found}");
+    let reason = |found: &Value, rule: usize| found["outcomes"][rule]["reason"].to_string();
+    assert!(reason(&found, 7).contains("no earlier run has this metric"), "{found}");
+    assert!(reason(&found, 8).contains("not enough history: 0 of 7 runs"), "{found}");
+    write("orders.csv", "id,customer\n1,a\n2,b\n");
+    let found = desk.json(validate, 1);
+    // 2 rows are fewer than the 3 of the run before.
+    assert_eq!(found["outcomes"][7]["evaluated"], "RowCount >= 3.0", "{found}");
+    assert_eq!(found["outcomes"][7]["outcome"], "Failed", "{found}");
+    // The run that failed was kept too.
+    assert_eq!(fs::read_dir(desk.path("runs")).unwrap().count(), 2);
+    let found = desk.json(validate, 1);
+    assert_eq!(found["outcomes"][7]["evaluated"], "RowCount >= 2.5", "{found}");
+    // A run at an earlier time sees none of them.
+    let found = desk.json(&format!("{validate} --now 2020-01-01T00:00:00Z"), 1);
+    assert!(reason(&found, 7).contains("no earlier run"), "{found}");
+
+    desk.refused("validate rules.dqdl orders.csv", &["`c` is not given", "--reference c=DATA"]);
+    let unused = format!("{validate} --reference d=customers.csv");
+    desk.refused(&unused, &["--reference d: no rule names it", "compares with c"]);
+    write("sql.dqdl", "Rules = [ CustomSql \"select 1\" = 1 ]");
+    desk.refused("validate sql.dqdl orders.csv", &["sql.dqdl:1:11", "needs an engine for SQL"]);
+    assert_eq!(desk.json("check sql.dqdl", 0)["rules"].as_array().unwrap().len(), 1);
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod explain;
 use clap::Args;
 use leat::diagnostic;
 use leat::engine::Engine;
-use leat::quality::{self, Evaluation, is_row_rule};
+use leat::quality::{self, Context, Evaluation, is_row_rule};
 use leat::recipe::Origin;
 use serde_json::{Value, json};
 
@@ -55,7 +55,8 @@ fn ruleset(places: &Places, place: &str) -> Result<Answer, Refusal> {
     let text = places.read_text("ruleset", place)?;
     let refuse = |errors| Refusal::of(errors, vec![(place.to_owned(), text.clone())]);
     let ruleset = quality::parse(place, &text).map_err(refuse)?;
-    Evaluation::compile(&ruleset, &[], Some(0), quality::Method::Column).map_err(refuse)?;
+    let context = Context { draft: true, ..Context::new(Some(0), quality::Method::Column) };
+    Evaluation::within(&ruleset, &[], &context).map_err(refuse)?;
     let about = |rule: &_| if is_row_rule(rule) { "row" } else { "data set" };
     let rules: Vec<_> = ruleset.rules.iter().map(|rule| (rule.to_string(), about(rule))).collect();
     let rows = rules.iter().map(|(rule, about)| vec![rule.clone(), (*about).to_owned()]);

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
 use leat::recipe::Format;
@@ -19,6 +20,8 @@ pub struct Item {
     pub place: Place,
     /// Its bytes, if they are known.
     pub size: Option<u64>,
+    /// When it was last written, in milliseconds since 1970 UTC, if that is known.
+    pub modified: Option<i64>,
     /// What is in it.
     pub format: Format,
 }
@@ -41,25 +44,7 @@ pub fn all(places: &Places, arguments: &[String], format: Format) -> Result<Vec<
     let mut items = Vec::new();
     for argument in arguments {
         let before = items.len();
-        if argument == "-" {
-            let name = "standard input".to_owned();
-            items.push(Item { name, place: Place::Stdin, size: None, format });
-        } else if places::is_url(argument) {
-            url(places, argument, format, &mut items)?;
-        } else {
-            let path = places::path(argument);
-            let found = fs::metadata(path).map_err(|why| {
-                Refusal::new(format!("cannot read the data {argument}: {}", places::why_of(&why)))
-            })?;
-            if !found.is_dir() {
-                items.push(file(path, format, found.len()));
-            } else if path.join(units::PUBLISHED).is_dir() {
-                let url = format!("file:{}", path.display());
-                published(places, &places.folder(&url)?, &mut items)?;
-            } else {
-                walk(path, format, &mut items)?;
-            }
-        }
+        one(places, argument, format, &mut items)?;
         if items.len() == before {
             return Err(Refusal::new(format!("there is no data in {argument}"))
                 .hint("names that begin with `.` or `_` are left out; so are units that are not published"));
@@ -71,10 +56,51 @@ pub fn all(places: &Places, arguments: &[String], format: Format) -> Result<Vec<
     Ok(items)
 }
 
-fn file(path: &Path, format: Format, size: u64) -> Item {
+/// The files that `argument` names; none is no error, but a path that is not there is.
+fn one(
+    places: &Places,
+    argument: &str,
+    format: Format,
+    items: &mut Vec<Item>,
+) -> Result<(), Refusal> {
+    if argument == "-" {
+        let (name, place) = ("standard input".to_owned(), Place::Stdin);
+        items.push(Item { name, place, size: None, modified: None, format });
+        return Ok(());
+    }
+    if places::is_url(argument) {
+        return url(places, argument, format, items);
+    }
+    let path = places::path(argument);
+    let found = fs::metadata(path).map_err(|why| {
+        Refusal::new(format!("cannot read the data {argument}: {}", places::why_of(&why)))
+    })?;
+    if !found.is_dir() {
+        items.push(file(path, format, &found));
+        Ok(())
+    } else if path.join(units::PUBLISHED).is_dir() {
+        let url = format!("file:{}", path.display());
+        published(places, &places.folder(&url)?, items)
+    } else {
+        walk(path, format, items)
+    }
+}
+
+/// The files that a rule names, whatever they hold; none where there are none.
+pub fn listing(places: &Places, path: &str) -> Result<Vec<Item>, Refusal> {
+    let mut items = Vec::new();
+    if places::is_url(path) || places::path(path).exists() {
+        one(places, path, Format::Json, &mut items)?;
+    }
+    Ok(items)
+}
+
+fn file(path: &Path, format: Format, found: &fs::Metadata) -> Item {
     let name = path.display().to_string();
     let format = format_of(&name, format);
-    Item { name, place: Place::File(path.into()), size: Some(size), format }
+    let since = found.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    let modified = since.and_then(|since| i64::try_from(since.as_millis()).ok());
+    Item { name, place: Place::File(path.into()), size: Some(found.len()), modified, format }
 }
 
 /// All files below `folder` but hidden ones.
@@ -97,7 +123,7 @@ fn walk(folder: &Path, format: Format, items: &mut Vec<Item>) -> Result<(), Refu
         if found.is_dir() {
             walk(&entry.path(), format, items)?;
         } else {
-            items.push(file(&entry.path(), format, found.len()));
+            items.push(file(&entry.path(), format, &found));
         }
     }
     Ok(())
@@ -112,7 +138,9 @@ fn url(places: &Places, url: &str, format: Format, items: &mut Vec<Item>) -> Res
     }
     for object in &objects {
         if !object.key.split('/').any(hidden) {
-            items.push(self::object(&folder, &object.key, format, Some(object.size)));
+            let modified = Some(object.modified);
+            let found = self::object(&folder, &object.key, format, Some(object.size));
+            items.push(Item { modified, ..found });
         }
     }
     let named = url.rsplit_once('/').filter(|(_, key)| objects.is_empty() && !key.is_empty());
@@ -138,6 +166,7 @@ fn object(folder: &Folder, key: &str, format: Format, size: Option<u64>) -> Item
         name: folder.url(key),
         place: Place::Object(folder.clone(), key.to_owned()),
         size,
+        modified: None,
         format,
     }
 }

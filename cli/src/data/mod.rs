@@ -2,6 +2,7 @@
 
 mod find;
 mod left_out;
+pub mod listing;
 mod read;
 
 use std::collections::BTreeMap;
@@ -39,6 +40,11 @@ pub struct Data<'p> {
 }
 
 impl DataArguments {
+    /// What lies at `place`.
+    pub fn of(place: &str) -> Self {
+        DataArguments { data: vec![place.to_owned()], landed: false }
+    }
+
     /// Finds the data. `format` is that of what has no telling name.
     pub fn find<'p>(
         &self,
@@ -58,6 +64,11 @@ impl DataArguments {
 }
 
 impl Data<'_> {
+    /// The files that are read.
+    pub fn items(&self) -> &[Item] {
+        &self.items
+    }
+
     /// Gives the data to `visit`, piece by piece; `what` is being done, for the progress bar.
     pub fn each(
         &self,

@@ -107,7 +107,8 @@ impl Source<'_> {
             .hint("the file may have been cut off: nothing of it was used")
     }
 
-    fn open(&self, places: &Places) -> Result<Box<dyn Read>, Refusal> {
+    /// The file's bytes as they are.
+    pub fn open(&self, places: &Places) -> Result<Box<dyn Read>, Refusal> {
         match &self.item.place {
             Place::Stdin => Ok(Box::new(io::stdin())),
             Place::File(path) => {

@@ -1,19 +1,25 @@
 //! `leat validate`: what a ruleset says of data.
 
+mod history;
 mod infer;
 
+use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{Args, ValueEnum};
 use leat::column::Type;
 use leat::decode::{Decoder, Limits};
-use leat::quality::{self, Evaluation, Outcome, Status};
+use leat::number::to_text;
+use leat::quality::reference::aliases;
+use leat::quality::{
+    self, Context, Evaluation, History, Outcome, Reference, References, Ruleset, Status,
+};
 use leat::recipe::Format;
 use leat::timestamp;
 use serde_json::json;
 
 use crate::answer::{Answer, Refusal};
-use crate::data::{DataArguments, LeftOut};
+use crate::data::{DataArguments, LeftOut, listing};
 use crate::places::Places;
 use crate::recipe::{self, KeysArgument};
 use crate::show::table;
@@ -31,6 +37,12 @@ pub struct Arguments {
     /// The recipe whose schema the data has; without it types come from the data.
     #[arg(long)]
     recipe: Option<String>,
+    /// A data set that rules compare with, by its alias. Its types come from the data.
+    #[arg(long, value_name = "ALIAS=DATA", value_parser = parse_reference)]
+    reference: Vec<(String, String)>,
+    /// Where earlier runs left what they measured, for `last(k)` and `DetectAnomalies`; this run leaves it there too.
+    #[arg(long, value_name = "FOLDER")]
+    history: Option<String>,
     /// How rules that are joined by `and`, `or` are evaluated.
     #[arg(long, value_enum, default_value_t)]
     method: Method,
@@ -53,6 +65,15 @@ fn parse_time(text: &str) -> Result<i64, String> {
     let micros = timestamp::parse(text)
         .ok_or_else(|| format!("`{text}` is no RFC 3339 time such as 2026-01-01T00:00:00Z"))?;
     Ok(micros.div_euclid(1000))
+}
+
+fn parse_reference(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((alias, data)) if !alias.is_empty() && !data.is_empty() => {
+            Ok((alias.to_owned(), data.to_owned()))
+        }
+        _ => Err(format!("`{text}` is no ALIAS=DATA")),
+    }
 }
 
 /// Runs the command.
@@ -82,7 +103,18 @@ pub fn run(args: &Arguments) -> Result<Answer, Refusal> {
         Method::Column => quality::Method::Column,
         Method::Row => quality::Method::Row,
     };
-    let evaluation = Evaluation::compile(&ruleset, &columns, Some(now), method).map_err(refuse)?;
+    let references = references(&places, &args.reference, &ruleset, &columns)?;
+    let runs = args.history.as_ref().map(|place| history::Runs::open(&places, place, now));
+    let runs = runs.transpose()?;
+    let earlier = runs.as_ref().map_or(Ok(History::NONE), history::Runs::read)?;
+    let files = listing::list(&places, &ruleset, &data)?;
+    let context = Context {
+        references: &references,
+        files: &files,
+        history: Some(&earlier),
+        ..Context::new(Some(now), method)
+    };
+    let evaluation = Evaluation::within(&ruleset, &columns, &context).map_err(refuse)?;
     let (mut metrics, mut left_out) = (evaluation.start(), LeftOut::default());
     data.each("validating", &recipe, &decoder, |piece| {
         left_out.rejects.add(&piece.rejects);
@@ -91,8 +123,12 @@ pub fn run(args: &Arguments) -> Result<Answer, Refusal> {
         Ok(())
     })?;
     left_out.tell();
-    let outcomes = evaluation.finish(&metrics).map_err(|why| Refusal::new(why.to_string()))?;
-    let failed = outcomes.iter().filter(|outcome| outcome.outcome == Status::Failed).count();
+    let report = evaluation.report(&metrics).map_err(|why| Refusal::new(why.to_string()))?;
+    let outcomes = &report.outcomes;
+    let failed = outcomes.iter().filter(|outcome| outcome.outcome != Status::Passed).count();
+    if let Some(runs) = &runs {
+        runs.write(&report, &ruleset.hash(), metrics.rows(), failed == 0)?;
+    }
     let summary = format!(
         "{} rows, {} rejected before the rules: {} of {} rules failed",
         metrics.rows(),
@@ -100,12 +136,21 @@ pub fn run(args: &Arguments) -> Result<Answer, Refusal> {
         failed,
         outcomes.len()
     );
-    let header = ["outcome", "rule", "failed rows", "reason"];
-    let text = format!("{}\n{summary}", table(&header, outcomes.iter().map(row)));
+    let mut text = String::new();
+    if !outcomes.is_empty() {
+        let header = ["outcome", "rule", "measured", "failed rows", "reason"];
+        text += &format!("{}\n", table(&header, outcomes.iter().map(row)));
+    }
+    if !report.analyzers.is_empty() {
+        let analyzed = report.analyzers.iter().map(|(name, x)| vec![name.clone(), to_text(*x)]);
+        text += &format!("{}\n", table(&["analyzed", "value"], analyzed));
+    }
+    text += &summary;
     let document = json!({
         "passed": failed == 0, "rows": metrics.rows(), "rejected": left_out.rejected(),
         "rejected_by": left_out.rejected_by(), "dropped_by": left_out.dropped_by(), "ruleset_hash": ruleset.hash(),
         "now": timestamp::to_text(now.saturating_mul(1000)), "outcomes": outcomes,
+        "analyzers": report.analyzers,
     });
     Ok(Answer { passed: failed == 0, ..Answer::good(text, document) })
 }
@@ -114,10 +159,53 @@ fn row(outcome: &Outcome) -> Vec<String> {
     let status = match outcome.outcome {
         Status::Passed => "Passed",
         Status::Failed => "Failed",
+        Status::Error => "Error",
     };
+    let measured: Vec<String> =
+        outcome.metrics.iter().map(|(name, x)| format!("{name} = {}", to_text(*x))).collect();
     let failed = outcome.failed_rows.map(|n| n.to_string()).unwrap_or_default();
     let reason = outcome.reason.clone().unwrap_or_default();
-    vec![status.to_owned(), outcome.rule.clone(), failed, reason]
+    vec![status.to_owned(), outcome.rule.clone(), measured.join("\n"), failed, reason]
+}
+
+/// Reads the data sets that rules compare with; `columns` are those of the data.
+fn references(
+    places: &Places,
+    given: &[(String, String)],
+    ruleset: &Ruleset,
+    columns: &[(String, Type)],
+) -> Result<References, Refusal> {
+    let wanted = aliases(ruleset, columns);
+    let mut references = References::new();
+    let mut seen = BTreeSet::new();
+    for (alias, place) in given {
+        if !seen.insert(alias) {
+            return Err(Refusal::new(format!("--reference {alias} stands twice")));
+        }
+        if !wanted.contains(alias) {
+            let names: Vec<&str> = wanted.iter().map(String::as_str).collect();
+            let hint = match names.is_empty() {
+                true => "the ruleset compares with no data set".to_owned(),
+                false => format!("the ruleset compares with {}", names.join(", ")),
+            };
+            return Err(Refusal::new(format!("--reference {alias}: no rule names it")).hint(hint));
+        }
+        let mut data = DataArguments::of(place).find(places, Format::Json, false)?;
+        let recipe = infer::recipe(&mut data)?;
+        let decoder = Decoder::new(&recipe, None, Limits::default());
+        let theirs: Vec<(String, Type)> =
+            recipe.schema.fields.iter().map(|f| (f.name.clone(), recipe.kind(f))).collect();
+        let mut reference = Reference::new(ruleset, alias, &theirs, columns);
+        let mut left_out = LeftOut::default();
+        data.each("reading", &recipe, &decoder, |piece| {
+            left_out.rejects.add(&piece.rejects);
+            reference.update(&piece.batch.columns, piece.batch.len());
+            Ok(())
+        })?;
+        left_out.tell();
+        references.insert(alias.clone(), reference);
+    }
+    Ok(references)
 }
 
 fn now() -> i64 {

@@ -17,7 +17,7 @@ mod cast;
 mod compile;
 mod evaluate;
 mod functions;
-mod sql;
+pub(crate) mod sql;
 #[cfg(test)]
 mod tests;
 

@@ -37,13 +37,25 @@ const KEYWORDS: [Keyword; 18] = [
     Keyword::FALSE,
 ];
 
+/// The words that are no names in a predicate, beside [`KEYWORDS`].
+const PREDICATE_KEYWORDS: [Keyword; 2] = [Keyword::LIKE, Keyword::RLIKE];
+
 /// Names and quotes as in the SQL of Spark and of the standard; nothing of any vendor.
 #[derive(Debug)]
-struct Scalar;
+struct Scalar {
+    /// A predicate of a rule: `like`, `rlike`, `<=>`, and text in double quotes too, as Spark has it.
+    predicate: bool,
+}
+
+impl Scalar {
+    fn is_keyword(&self, keyword: Keyword) -> bool {
+        KEYWORDS.contains(&keyword) || self.predicate && PREDICATE_KEYWORDS.contains(&keyword)
+    }
+}
 
 impl Dialect for Scalar {
     fn is_delimited_identifier_start(&self, c: char) -> bool {
-        c == '"' || c == '`'
+        c == '`' || c == '"' && !self.predicate
     }
 
     fn is_identifier_start(&self, c: char) -> bool {
@@ -56,12 +68,21 @@ impl Dialect for Scalar {
 
     /// Without this a broken `case …` would be tried again as a column of that name, and the error be lost.
     fn is_reserved_for_identifier(&self, keyword: Keyword) -> bool {
-        KEYWORDS.contains(&keyword)
+        self.is_keyword(keyword)
     }
 }
 
-/// The tree of `text`.
+/// The tree of an expression.
 pub(super) fn parse(text: &str) -> Result<Expr, ExpressionError> {
+    parse_with(&Scalar { predicate: false }, text)
+}
+
+/// The tree of a predicate as `where` of a rule has it. Functions are names with arguments, whatever they are.
+pub(crate) fn parse_predicate(text: &str) -> Result<Expr, ExpressionError> {
+    parse_with(&Scalar { predicate: true }, text)
+}
+
+fn parse_with(dialect: &Scalar, text: &str) -> Result<Expr, ExpressionError> {
     let error = |message: String, offset: usize, hint: Option<&str>| ExpressionError {
         message,
         offset,
@@ -74,7 +95,7 @@ pub(super) fn parse(text: &str) -> Result<Expr, ExpressionError> {
             Some("split it into several derived columns: one may read those before it"),
         ));
     }
-    let tokens = Tokenizer::new(&Scalar, text).tokenize_with_location().map_err(|e| {
+    let tokens = Tokenizer::new(dialect, text).tokenize_with_location().map_err(|e| {
         error(lower_first(&e.message), byte_of(text, e.location.line, e.location.column), None)
     })?;
     let words = tokens.iter().filter(|t| !matches!(t.token, Token::Whitespace(_))).count();
@@ -87,11 +108,11 @@ pub(super) fn parse(text: &str) -> Result<Expr, ExpressionError> {
     }
     let tokens = tokens
         .into_iter()
-        .map(|token| screen(token, text))
+        .map(|token| screen(dialect, token, text))
         .collect::<Result<Vec<_>, ExpressionError>>()?;
 
     let mut parser =
-        Parser::new(&Scalar).with_recursion_limit(MAX_DEPTH).with_tokens_with_locations(tokens);
+        Parser::new(dialect).with_recursion_limit(MAX_DEPTH).with_tokens_with_locations(tokens);
     let tree = parser.parse_expr().map_err(|e| refusal(e, text))?;
     let next = parser.peek_token();
     match next.token {
@@ -142,10 +163,14 @@ pub(super) fn start_of(text: &str, span: Span) -> usize {
 }
 
 /// Lets a token of our language pass; other keywords become names.
-fn screen(mut token: TokenWithSpan, text: &str) -> Result<TokenWithSpan, ExpressionError> {
+fn screen(
+    dialect: &Scalar,
+    mut token: TokenWithSpan,
+    text: &str,
+) -> Result<TokenWithSpan, ExpressionError> {
     let hint = match &mut token.token {
         Token::Word(word) => {
-            if !KEYWORDS.contains(&word.keyword) {
+            if !dialect.is_keyword(word.keyword) {
                 word.keyword = Keyword::NoKeyword;
             }
             return Ok(token);
@@ -168,6 +193,7 @@ fn screen(mut token: TokenWithSpan, text: &str) -> Result<TokenWithSpan, Express
         | Token::Gt
         | Token::GtEq
         | Token::Whitespace(_) => return Ok(token),
+        Token::Spaceship | Token::DoubleQuotedString(_) if dialect.predicate => return Ok(token),
         Token::DoubleColon => "write cast(x as double)",
         Token::ExclamationMark => "write not",
         Token::SemiColon => "an expression ends without a semicolon",

@@ -1,12 +1,12 @@
 //! An operator's manual is the head of its own file, taken when the engine is built.
 
 /// The `//!` lines at the head of `source` without their marks: how many bytes they are.
-pub(super) const fn length(source: &str) -> usize {
+pub(crate) const fn length(source: &str) -> usize {
     walk(source.as_bytes(), &mut [])
 }
 
 /// The `//!` lines at the head of `source` without their marks; `N` is their [`length`].
-pub(super) const fn text<const N: usize>(source: &str) -> [u8; N] {
+pub(crate) const fn text<const N: usize>(source: &str) -> [u8; N] {
     let mut out = [0; N];
     walk(source.as_bytes(), &mut out);
     out
@@ -54,7 +54,7 @@ macro_rules! manual {
         MANUAL
     }};
 }
-pub(super) use manual;
+pub(crate) use manual;
 
 #[cfg(test)]
 mod tests {

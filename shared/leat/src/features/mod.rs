@@ -12,7 +12,7 @@ mod fit;
 pub mod folds;
 mod kmeans;
 mod lookup;
-mod manual;
+pub(crate) mod manual;
 mod murmur3;
 mod operator;
 pub mod operators;

@@ -320,7 +320,7 @@ fn day(date: &Date) -> Result<Day, String> {
         Date::Date(text) => dates::day_of_date(text)
             .map(Day::Fixed)
             .ok_or_else(|| format!("\"{text}\" is not in the calendar")),
-        Date::Time(text) => Err(format!("the time of day \"{text}\" is not evaluated yet")),
+        Date::Time(text) => Err(format!("the time of day \"{text}\" is for files alone")),
     }
 }
 
@@ -406,6 +406,7 @@ mod tests {
                 .into_iter()
                 .map(|finding| match finding {
                     Finding::Passes => '+',
+                    Finding::Skipped => 's',
                     Finding::Fails => '-',
                     Finding::Null => '0',
                     Finding::NoNumber => '#',
@@ -572,6 +573,6 @@ mod tests {
         let Rule::Single(single) = &ruleset.rules[0] else { panic!("{text}") };
         let condition = single.condition.as_ref().unwrap();
         let why = ColumnValues::new(&ruleset, condition, Type::String).unwrap_err();
-        assert_eq!(why, "the time of day \"9:30 AM\" is not evaluated yet");
+        assert_eq!(why, "the time of day \"9:30 AM\" is for files alone");
     }
 }

@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::tree::{Condition, Joiner, Rule, Ruleset};
+use super::{Context, Evaluation, Method};
+use crate::column::{Column, Type, Value as Cell};
 
 /// Where we and the published parser differ on purpose: whether a ruleset is valid.
 const VALIDITY: [(&str, &str); 2] = [
@@ -140,5 +142,87 @@ fn agrees_with_the_published_parser() {
         assert_eq!(ruleset.analyzers.len(), case["analyzers"].as_array().unwrap().len(), "{id}");
     }
     println!("{cases} rulesets: {valid} agree on valid, {trees} valid ones have the same tree");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Why we evaluate a rule not at all that the published parser lets pass.
+const REFUSALS: [&str; 9] = [
+    "there is no function",
+    "is not evaluated by Leat",
+    "is no format of dates",
+    "is a list of values where one is wanted",
+    "has no value without a condition",
+    "there is no type",
+    "is for files alone",
+    "is no aggregate",
+    "has no finite value",
+];
+
+/// Every valid ruleset can be readied and evaluated, over some rows and over none, but for the reasons above.
+#[test]
+#[allow(clippy::disallowed_methods)] // A test reads what lies outside of the repository.
+fn evaluates_the_published_rulesets() {
+    let Ok(folder) = std::env::var("LEAT_CONFORMANCE") else {
+        println!("skipped: LEAT_CONFORMANCE names no folder with conformance data");
+        return;
+    };
+    let text = std::fs::read_to_string(format!("{folder}/dqdl/rulesets.jsonl")).unwrap();
+    let kinds = [Type::Double, Type::String, Type::Timestamp, Type::Long, Type::Bool];
+    let (mut evaluated, mut refused, mut wrong) = (0, 0, Vec::new());
+    for line in text.lines() {
+        let case: Value = serde_json::from_str(line).unwrap();
+        let (id, dqdl) = (case["id"].as_str().unwrap(), case["dqdl"].as_str().unwrap());
+        let Ok(ruleset) = super::parse("t", dqdl) else { continue };
+        // Columns of each type under every name that a rule has.
+        let named: BTreeSet<String> = super::reference::singles(&ruleset)
+            .iter()
+            .flat_map(|single| single.parameters.iter())
+            .map(|parameter| ruleset.text(parameter).to_owned())
+            .collect();
+        let columns: Vec<(String, Type)> =
+            named.into_iter().zip(kinds.into_iter().cycle()).collect();
+        let data: Vec<Column> = columns
+            .iter()
+            .map(|(_, kind)| {
+                let mut column = Column::new(*kind);
+                column.push(match kind {
+                    Type::Bool => Cell::Bool(true),
+                    Type::Long => Cell::Long(7),
+                    Type::Double => Cell::Double(1.5),
+                    Type::String => Cell::String("2024-01-01"),
+                    Type::Timestamp => Cell::Timestamp(0),
+                });
+                column.push(Cell::Null);
+                column
+            })
+            .collect();
+        for method in [Method::Column, Method::Row] {
+            let context = Context { draft: true, ..Context::new(Some(0), method) };
+            match Evaluation::within(&ruleset, &columns, &context) {
+                Ok(evaluation) => {
+                    let mut metrics = evaluation.start();
+                    evaluation.finish(&metrics).unwrap();
+                    evaluation.update(&mut metrics, &data, 2);
+                    let outcomes = evaluation.finish(&metrics).unwrap();
+                    assert_eq!(outcomes.len(), ruleset.rules.len(), "{id}");
+                    let finite =
+                        |outcome: &super::Outcome| outcome.metrics.values().all(|x| x.is_finite());
+                    assert!(outcomes.iter().all(finite), "{id} {outcomes:?}");
+                    evaluated += 1;
+                }
+                Err(errors) => {
+                    let by_row =
+                        |text: &str| method == Method::Row && text.contains("cannot take part");
+                    let known =
+                        |text: &str| REFUSALS.iter().any(|why| text.contains(why)) || by_row(text);
+                    let unknown =
+                        errors.iter().map(ToString::to_string).filter(|text| !known(text));
+                    wrong.extend(unknown.map(|text| format!("{id} {text}")));
+                    refused += 1;
+                }
+            }
+        }
+    }
+    println!("{evaluated} evaluated, {refused} refused");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -2,7 +2,7 @@
 
 use crate::timestamp;
 
-const MICROSECONDS_A_DAY: i64 = 86_400_000_000;
+pub const MICROSECONDS_A_DAY: i64 = 86_400_000_000;
 const MILLISECONDS_A_DAY: i64 = 86_400_000;
 
 /// Whether `text` looks like `yyyy-MM-dd`.
@@ -60,22 +60,33 @@ pub fn date_of_day(day: i64) -> Option<String> {
 
 /// Whether `text` is `HH:mm` or `h:mm AM`.
 pub fn is_time_of_day(text: &str) -> bool {
+    time_of_day(text).is_some()
+}
+
+/// Hour (0 to 23) and minute of `HH:mm` or `h:mm AM`.
+pub fn time_of_day(text: &str) -> Option<(i8, i8)> {
     let (clock, half) = match text.split_once(' ') {
         Some((clock, half)) => (clock, Some(half)),
         None => (text, None),
     };
-    let Some((hour, minute)) = clock.split_once(':') else { return false };
+    let (hour, minute) = clock.split_once(':')?;
     let number = |text: &str, digits: std::ops::RangeInclusive<usize>| {
         let plain = digits.contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
-        plain.then(|| text.parse::<u32>().ok()).flatten()
+        plain.then(|| text.parse::<i8>().ok()).flatten()
     };
-    let minute = number(minute, 2..=2).is_some_and(|minute| minute < 60);
-    minute
-        && match half {
-            None => number(hour, 2..=2).is_some_and(|hour| hour < 24),
-            Some("AM" | "PM") => number(hour, 1..=2).is_some_and(|hour| (1..=12).contains(&hour)),
-            Some(_) => false,
+    let minute = number(minute, 2..=2).filter(|minute| *minute < 60)?;
+    let hour = match half {
+        None => number(hour, 2..=2).filter(|hour| *hour < 24)?,
+        Some(half) => {
+            let hour = number(hour, 1..=2).filter(|hour| (1..=12).contains(hour))? % 12;
+            match half {
+                "AM" => hour,
+                "PM" => hour + 12,
+                _ => return None,
+            }
         }
+    };
+    Some((hour, minute))
 }
 
 #[cfg(test)]
@@ -118,6 +129,10 @@ mod tests {
         for text in ["24:00", "9:30", "13:50 AM", "0:10 PM", "9:60 AM", "9:30 SM", "9:30  AM", ""] {
             assert!(!is_time_of_day(text), "{text}");
         }
+        assert_eq!(time_of_day("9:30 PM"), Some((21, 30)));
+        assert_eq!(time_of_day("12:00 AM"), Some((0, 0)));
+        assert_eq!(time_of_day("12:05 PM"), Some((12, 5)));
+        assert_eq!(time_of_day("00:05"), Some((0, 5)));
     }
 
     proptest::proptest! {

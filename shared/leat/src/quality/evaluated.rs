@@ -2,11 +2,15 @@
 
 use super::column_values::{day_of_now, shift};
 use super::dates::date_of_day;
+use super::history::History;
+use super::names;
+use super::numbers::{Last, Wrong, is_dynamic, without_functions};
 use super::tree::{
-    Composite, Condition, Date, Parameter, Rule, Ruleset, Single, Test, Text, VariableValue,
+    Composite, Condition, Date, Number, Parameter, Rule, Ruleset, Single, Test, Text, VariableValue,
 };
 
-/// `rule` with values in the place of variables and of `now()`, which is in milliseconds.
+/// `rule` with values in the place of variables and of `now()`, which is in milliseconds. Functions of earlier runs
+/// stay.
 pub fn evaluated(ruleset: &Ruleset, rule: &Rule, now: Option<i64>) -> Rule {
     match rule {
         Rule::Single(single) => Rule::Single(Box::new(Single {
@@ -15,7 +19,7 @@ pub fn evaluated(ruleset: &Ruleset, rule: &Rule, now: Option<i64>) -> Rule {
                 .iter()
                 .map(|parameter| Parameter::Text(ruleset.text(parameter).to_owned()))
                 .collect(),
-            condition: single.condition.as_ref().map(|c| condition(ruleset, c, now)),
+            condition: single.condition.as_ref().map(|c| condition(ruleset, single, c, now)),
             ..(**single).clone()
         })),
         Rule::Composite(composite) => Rule::Composite(Composite {
@@ -25,7 +29,36 @@ pub fn evaluated(ruleset: &Ruleset, rule: &Rule, now: Option<i64>) -> Rule {
     }
 }
 
-fn condition(ruleset: &Ruleset, condition: &Condition, now: Option<i64>) -> Condition {
+/// `single` with values of `history` in the place of functions; true if some had none.
+pub fn with_history(
+    ruleset: &Ruleset,
+    single: &Single,
+    history: &History,
+) -> Result<(Single, bool), Wrong> {
+    let metric = names::in_history(&names::metric(ruleset, single), single);
+    let values = |count: usize| history.last(&metric, count);
+    let dynamic = |test: &Test<Number>| test.operands().into_iter().any(is_dynamic);
+    let resolved =
+        |test: &Test<Number>| test.try_map(|x| without_functions(x, Last(Some(&values))));
+    let mut out = single.clone();
+    let mut asked = false;
+    if let Some(Condition::Number(test)) = &single.condition {
+        asked |= dynamic(test);
+        out.condition = Some(Condition::Number(resolved(test)?));
+    }
+    if let Some(test) = &single.threshold {
+        asked |= dynamic(test);
+        out.threshold = Some(resolved(test)?);
+    }
+    Ok((out, asked && values(1).is_empty()))
+}
+
+fn condition(
+    ruleset: &Ruleset,
+    single: &Single,
+    condition: &Condition,
+    now: Option<i64>,
+) -> Condition {
     match condition {
         Condition::Text(test) => Condition::Text(mapped(test, |text| match text {
             Text::Variable(name) => match ruleset.variable(name) {
@@ -40,15 +73,18 @@ fn condition(ruleset: &Ruleset, condition: &Condition, now: Option<i64>) -> Cond
             }
             _ => condition.clone(),
         },
-        Condition::Date(test) => Condition::Date(mapped(test, |date| {
-            let by = match date {
-                Date::Now => Some(0),
-                Date::Shifted { back, by } => Some(shift(*back, by.amount, by.unit)),
-                _ => None,
-            };
-            let day = now.zip(by).and_then(|(now, by)| date_of_day(day_of_now(now, by)));
-            day.map_or_else(|| date.clone(), Date::Date)
-        })),
+        // Of a file the minute counts, which no date can say.
+        Condition::Date(test) if single.kind.name != "FileFreshness" => {
+            Condition::Date(mapped(test, |date| {
+                let by = match date {
+                    Date::Now => Some(0),
+                    Date::Shifted { back, by } => Some(shift(*back, by.amount, by.unit)),
+                    _ => None,
+                };
+                let day = now.zip(by).and_then(|(now, by)| date_of_day(day_of_now(now, by)));
+                day.map_or_else(|| date.clone(), Date::Date)
+            }))
+        }
         _ => condition.clone(),
     }
 }

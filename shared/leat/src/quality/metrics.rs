@@ -1,30 +1,48 @@
 //! Rules about a data set: what they say is computed from mergeable counts.
 //!
 //! [`Evaluation`] is a ruleset ready for a data set with given columns; [`Metrics`] is what was counted so far. Counts
-//! of parts merge into the counts of the whole, in any order.
+//! of parts merge into the counts of the whole, in any order, to the bit.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::evaluated::evaluated;
-use super::measure::{Counts, Measure, NO_NOW, wants_now};
+use super::counter::{Count, Counter, Rows, State};
+use super::evaluated::{evaluated, with_history};
+use super::frequencies::ValueHasher;
+use super::history::History;
+use super::listing::Listings;
+use super::numbers::{NumberTest, Wrong};
+use super::predicate::Predicate;
+use super::reference::References;
 use super::row_rule::{RowRule, diagnostic, is_row_rule};
-use super::row_test::Refusal;
-use super::tree::{Joiner, Rule, Ruleset};
+use super::row_test::{Refusal, refuse_tags};
+use super::rules::{
+    Check, Counted, Judge, Known, Preparation, RowOutcome, Verdict, fails,
+    row_share::CompositeShare,
+};
+use super::tree::{Composite, Condition, Date, Joiner, Rule, Ruleset, Single};
 use crate::column::{Column, Type};
 use crate::diagnostic::Diagnostic;
+
+/// A rule has `now()` and the run has no time.
+pub const NO_NOW: &str = "`now()` needs the run's time, which was not given";
+
+/// A rule asks for earlier runs and nobody keeps them.
+pub const NO_HISTORY: &str = "it asks for what earlier runs measured, which is not kept here (`leat validate --history FOLDER` does)";
 
 /// A ruleset ready for a data set.
 #[derive(Debug)]
 pub struct Evaluation {
     rules: Vec<Evaluated>,
-    measures: Vec<Measure>,
+    analyzers: Vec<Node>,
+    counters: Vec<Counter>,
+    predicates: Vec<(String, Predicate)>,
     hash: String,
     now: Option<i64>,
 }
 
-/// What stays the same of a rule's outcome, and how its outcome comes from the measures.
+/// What stays the same of a rule's outcome, and how its outcome comes from the counts.
 #[derive(Debug)]
 struct Evaluated {
     rule: String,
@@ -35,8 +53,8 @@ struct Evaluated {
 
 #[derive(Debug)]
 enum Node {
-    /// An index of [`Evaluation::measures`].
-    Measure(usize),
+    /// A rule, its `where`, and whether it asks for earlier runs of which there are none.
+    Check(Box<dyn Check>, Option<String>, bool),
     All(Vec<Node>),
     Any(Vec<Node>),
 }
@@ -53,6 +71,50 @@ pub enum Method {
     Row,
 }
 
+/// How a row is labelled that `where` leaves out. The setting `filteredRowLabel` of AWS Glue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FilteredRow {
+    /// As one that passed.
+    #[default]
+    Passed,
+    /// As one of which the rule does not speak.
+    Skipped,
+}
+
+/// All that is known beside the ruleset and the columns.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// What `now()` stands for, in milliseconds since 1970 UTC.
+    pub now: Option<i64>,
+    /// How composites are evaluated.
+    pub method: Method,
+    /// The data sets that rules compare with.
+    pub references: &'a References,
+    /// The files that rules speak of.
+    pub files: &'a Listings,
+    /// What earlier runs measured; none where nobody keeps it: rules that ask for it are then refused.
+    pub history: Option<&'a History>,
+    /// True to check a ruleset of which nothing else is known yet: what a rule compares with may be missing.
+    pub draft: bool,
+}
+
+static NO_REFERENCES: References = BTreeMap::new();
+static NO_FILES: Listings = BTreeMap::new();
+
+impl Context<'static> {
+    /// Nothing but a time and a method.
+    pub fn new(now: Option<i64>, method: Method) -> Self {
+        Context {
+            now,
+            method,
+            references: &NO_REFERENCES,
+            files: &NO_FILES,
+            history: None,
+            draft: false,
+        }
+    }
+}
+
 /// What was counted of a data set or a part of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Metrics {
@@ -61,13 +123,36 @@ pub struct Metrics {
     /// What `now()` stood for, in milliseconds.
     now: Option<i64>,
     rows: u64,
-    counts: Vec<Counts>,
+    states: Vec<State>,
 }
 
 /// Metrics of different rulesets, or of different times of `now()`, do not go together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("these metrics were counted for another ruleset, or for another time of `now()`")]
 pub struct OtherMetrics;
+
+/// All that a ruleset says of a data set.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Report {
+    /// The rules, in order.
+    pub outcomes: Vec<Outcome>,
+    /// What the analyzers measured.
+    pub analyzers: BTreeMap<String, f64>,
+    /// All that was measured, by the names that [`History`] has: what the next runs compare with.
+    #[serde(skip)]
+    pub measured: BTreeMap<String, f64>,
+}
+
+/// The rules that a row passed, failed, and that do not speak of it, by index. Rules about the data set are in none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RowVerdicts {
+    /// See [`RowOutcome::Passed`].
+    pub passed: Vec<usize>,
+    /// See [`RowOutcome::Failed`].
+    pub failed: Vec<usize>,
+    /// See [`RowOutcome::Skipped`].
+    pub skipped: Vec<usize>,
+}
 
 /// What a rule says of a data set.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -76,7 +161,7 @@ pub struct Outcome {
     pub rule: String,
     /// Whether it holds.
     pub outcome: Status,
-    /// Why it does not. It holds no value of a row.
+    /// Why it does not, or what is to be said of it though it does. It holds no value of a row.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// What was measured: `Column.<column>.<Metric>`, `Dataset.*.<Metric>`.
@@ -100,6 +185,8 @@ pub enum Status {
     Passed,
     /// It does not.
     Failed,
+    /// It cannot be said: what the rule needs is not there.
+    Error,
 }
 
 /// What follows from a rule that fails, as its label `action` says: `halt`, `warn` or `quarantine`.
@@ -112,132 +199,176 @@ impl Outcome {
         }
     }
 
-    /// Whether the rule failed, and nothing may go on.
+    /// Whether the rule does not hold, or that cannot be said, and nothing may go on.
     pub fn halts(&self) -> bool {
-        self.outcome == Status::Failed && self.action() == "halt"
+        self.outcome != Status::Passed && self.action() == "halt"
     }
 }
 
 impl Evaluation {
     /// Readies all rules of `ruleset` for a data set with these columns; `now` is what `now()` stands for, in
-    /// milliseconds since 1970 UTC. A rule about a column that is not there will fail. Rules that are not evaluated
-    /// yet are refused, all at once.
+    /// milliseconds since 1970 UTC. A rule about a column that is not there will fail. Rules that need more than the
+    /// data (a second data set, files, SQL) are refused, all at once: see [`Evaluation::within`].
     pub fn compile(
         ruleset: &Ruleset,
         columns: &[(String, Type)],
         now: Option<i64>,
         method: Method,
     ) -> Result<Evaluation, Vec<Diagnostic>> {
-        let hash = ruleset.hash();
+        Evaluation::within(ruleset, columns, &Context::new(now, method))
+    }
+
+    /// As [`Evaluation::compile`], with all that `context` knows.
+    pub fn within(
+        ruleset: &Ruleset,
+        columns: &[(String, Type)],
+        context: &Context<'_>,
+    ) -> Result<Evaluation, Vec<Diagnostic>> {
         let mut errors = Vec::new();
-        let mut measures = Vec::new();
-        let mut rules = Vec::new();
+        let (mut counters, mut predicates) = (Vec::new(), Vec::new());
+        let (mut rules, mut analyzers) = (Vec::new(), Vec::new());
+        let mut compiler = Compiler {
+            errors: &mut errors,
+            on: Preparation {
+                ruleset,
+                columns,
+                context,
+                counters: &mut counters,
+                predicates: &mut predicates,
+            },
+        };
         for rule in &ruleset.rules {
-            let mut compiler = Compiler { ruleset, columns, now, method, measures: &mut measures };
-            if let Some(node) = compiler.node(rule, &mut errors) {
+            if let Some((node, resolved)) = compiler.node(rule) {
                 let (text, labels) = (rule.to_string(), ruleset.labels(rule));
-                let evaluated = evaluated(ruleset, rule, now).to_string();
+                let evaluated = evaluated(ruleset, &resolved, context.now).to_string();
                 rules.push(Evaluated { rule: text, evaluated, labels, node });
             }
         }
         for analyzer in &ruleset.analyzers {
-            let what = format!("the analyzer `{}` is not evaluated yet", analyzer.kind.name);
             let rule = Rule::Single(Box::new(analyzer.clone()));
-            errors.push(diagnostic(ruleset, &rule, &Refusal::NotYet(what)));
+            analyzers.extend(compiler.node(&rule).map(|(node, _)| node));
         }
-        if errors.is_empty() { Ok(Evaluation { rules, measures, hash, now }) } else { Err(errors) }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let (hash, now) = (ruleset.hash(), context.now);
+        Ok(Evaluation { rules, analyzers, counters, predicates, hash, now })
     }
 
     /// Counts of nothing.
     pub fn start(&self) -> Metrics {
-        let counts = vec![Counts::default(); self.measures.len()];
-        Metrics { rules: self.hash.clone(), now: self.now, rows: 0, counts }
+        let states = self.counters.iter().map(Counter::start).collect();
+        Metrics { rules: self.hash.clone(), now: self.now, rows: 0, states }
     }
 
     /// Counts the first `rows` rows of `columns`, which are those of [`Evaluation::compile`].
     pub fn update(&self, metrics: &mut Metrics, columns: &[Column], rows: usize) {
         metrics.rows = metrics.rows.saturating_add(rows as u64);
-        for (measure, counts) in self.measures.iter().zip(&mut metrics.counts) {
-            measure.count(counts, columns, rows, self.now);
+        let rows = Rows::new(columns, rows, self.now, &self.predicates);
+        for (counter, state) in self.counters.iter().zip(&mut metrics.states) {
+            counter.update(state, &rows);
         }
     }
 
     /// What the rules say of all that was counted, in the order of the rules.
     pub fn finish(&self, metrics: &Metrics) -> Result<Vec<Outcome>, OtherMetrics> {
-        let fits = metrics.rules == self.hash
-            && metrics.now == self.now
-            && metrics.counts.len() == self.measures.len();
-        if !fits {
-            return Err(OtherMetrics);
-        }
-        let outcome = |rule: &Evaluated| {
-            let mut found = BTreeMap::new();
-            let mut reasons = Vec::new();
-            let passed = self.holds(&rule.node, metrics, &mut found, &mut reasons);
-            let rows = match rule.node {
-                Node::Measure(at) => match self.measures[at] {
-                    Measure::Rows { .. } | Measure::Composite(_) => Some(metrics.counts[at].passed),
-                    _ => None,
-                },
-                _ => None,
-            };
-            Outcome {
-                rule: rule.rule.clone(),
-                outcome: if passed { Status::Passed } else { Status::Failed },
-                reason: (!passed).then(|| reasons.join("; ")),
-                metrics: found,
-                evaluated: rule.evaluated.clone(),
-                labels: rule.labels.clone(),
-                passed_rows: rows,
-                failed_rows: rows.map(|passed| metrics.rows.saturating_sub(passed)),
-            }
-        };
-        Ok(self.rules.iter().map(outcome).collect())
+        self.report(metrics).map(|report| report.outcomes)
     }
 
-    /// Whether `node` holds; adds its metrics, and the reasons of the parts that do not hold.
-    fn holds(
-        &self,
-        node: &Node,
-        metrics: &Metrics,
-        found: &mut BTreeMap<String, f64>,
-        reasons: &mut Vec<String>,
-    ) -> bool {
-        match node {
-            Node::Measure(at) => {
-                match self.measures[*at].outcome(&metrics.counts[*at], metrics.rows, found) {
-                    Ok(()) => true,
-                    Err(reason) => {
-                        reasons.push(reason);
-                        false
-                    }
-                }
+    /// As [`Evaluation::finish`], with what the analyzers measured, and with what the next runs compare with.
+    pub fn report(&self, metrics: &Metrics) -> Result<Report, OtherMetrics> {
+        self.check(metrics)?;
+        let counted = Counted { states: &metrics.states };
+        let mut measured = BTreeMap::new();
+        let outcome = |rule: &Evaluated| {
+            let mut sum = Summary::default();
+            let status = rule.node.finish(&counted, &mut sum);
+            measured.extend(sum.measured);
+            let texts = if status == Status::Passed { sum.notes } else { sum.reasons };
+            Outcome {
+                rule: rule.rule.clone(),
+                outcome: status,
+                reason: (!texts.is_empty()).then(|| texts.join("; ")),
+                metrics: sum.metrics,
+                evaluated: rule.evaluated.clone(),
+                labels: rule.labels.clone(),
+                passed_rows: sum.rows.map(|(passed, _)| passed),
+                failed_rows: sum.rows.map(|(_, failed)| failed),
             }
-            Node::All(parts) | Node::Any(parts) => {
-                let mut outcomes = Vec::new();
-                for part in parts {
-                    outcomes.push(self.holds(part, metrics, found, reasons));
-                }
-                match node {
-                    Node::Any(_) => outcomes.contains(&true),
-                    _ => !outcomes.contains(&false),
-                }
-            }
+        };
+        let outcomes = self.rules.iter().map(outcome).collect();
+        let mut analyzers = BTreeMap::new();
+        for node in &self.analyzers {
+            let mut sum = Summary::default();
+            node.finish(&counted, &mut sum);
+            analyzers.extend(sum.metrics);
+            measured.extend(sum.measured);
         }
+        Ok(Report { outcomes, analyzers, measured })
+    }
+
+    /// What the rules say of each row, when `metrics` counted all rows of the data set: a row of a value that stands
+    /// twice fails `IsUnique` wherever the other one is. Rules that do not look at rows one by one say nothing.
+    pub fn judge(
+        &self,
+        metrics: &Metrics,
+        columns: &[Column],
+        rows: usize,
+        filtered: FilteredRow,
+    ) -> Result<Vec<RowVerdicts>, OtherMetrics> {
+        self.check(metrics)?;
+        let rows = Rows::new(columns, rows, self.now, &self.predicates);
+        let mut hasher = ValueHasher::default();
+        let mut verdicts = Vec::with_capacity(rows.count);
+        for row in 0..rows.count {
+            let counted = Counted { states: &metrics.states };
+            let (counters, hasher) = (self.counters.as_slice(), &mut hasher);
+            let mut judge = Judge { counted, counters, rows: &rows, row, hasher };
+            let mut verdict = RowVerdicts::default();
+            for (index, rule) in self.rules.iter().enumerate() {
+                match rule.node.judge(&mut judge) {
+                    None => {}
+                    Some(RowOutcome::Failed) => verdict.failed.push(index),
+                    Some(RowOutcome::Skipped) if filtered == FilteredRow::Skipped => {
+                        verdict.skipped.push(index);
+                    }
+                    Some(_) => verdict.passed.push(index),
+                }
+            }
+            verdicts.push(verdict);
+        }
+        Ok(verdicts)
+    }
+
+    fn check(&self, metrics: &Metrics) -> Result<(), OtherMetrics> {
+        let same = |(counter, state): (&Counter, &State)| {
+            std::mem::discriminant(&counter.start()) == std::mem::discriminant(state)
+        };
+        let fits = metrics.rules == self.hash
+            && metrics.now == self.now
+            && metrics.states.len() == self.counters.len()
+            && self.counters.iter().zip(&metrics.states).all(same);
+        if fits { Ok(()) } else { Err(OtherMetrics) }
     }
 }
 
 impl Metrics {
     /// Adds all that `other` counted.
     pub fn merge(&mut self, other: &Metrics) -> Result<(), OtherMetrics> {
+        let same = |(mine, theirs): (&State, &State)| {
+            std::mem::discriminant(mine) == std::mem::discriminant(theirs)
+        };
         let fits = self.rules == other.rules
             && self.now == other.now
-            && self.counts.len() == other.counts.len();
+            && self.states.len() == other.states.len()
+            && self.states.iter().zip(&other.states).all(same);
         if !fits {
             return Err(OtherMetrics);
         }
         self.rows = self.rows.saturating_add(other.rows);
-        self.counts.iter_mut().zip(&other.counts).for_each(|(mine, theirs)| mine.merge(theirs));
+        self.states.iter_mut().zip(&other.states).for_each(|(mine, theirs)| {
+            mine.merge(theirs);
+        });
         Ok(())
     }
 
@@ -247,87 +378,249 @@ impl Metrics {
     }
 }
 
-struct Compiler<'a> {
-    ruleset: &'a Ruleset,
-    columns: &'a [(String, Type)],
-    now: Option<i64>,
-    method: Method,
-    measures: &'a mut Vec<Measure>,
+/// What the parts of a rule said.
+#[derive(Default)]
+struct Summary {
+    metrics: BTreeMap<String, f64>,
+    measured: BTreeMap<String, f64>,
+    /// Why parts do not hold.
+    reasons: Vec<String>,
+    /// What is to be said of parts that hold.
+    notes: Vec<String>,
+    /// Rows that passed and failed; of a rule of one type alone.
+    rows: Option<(u64, u64)>,
 }
 
-impl Compiler<'_> {
-    /// A composite by [`Method::Row`].
-    fn by_rows(
-        &mut self,
-        rule: &Rule,
-        parts: &[Rule],
-        errors: &mut Vec<Diagnostic>,
-    ) -> Option<Node> {
-        let mut refusals = Vec::new();
-        self.refuse_parts(parts, &mut refusals);
-        let compiled = match refusals.is_empty() {
-            true => RowRule::new(self.ruleset, rule, self.columns, &mut refusals),
-            false => None,
-        };
-        let missing = |refusal: &Refusal| matches!(refusal, Refusal::Column { .. });
-        if !refusals.iter().all(|(_, refusal)| missing(refusal)) {
-            refusals.retain(|(_, refusal)| !missing(refusal));
-            errors.extend(refusals.iter().map(|(rule, r)| diagnostic(self.ruleset, rule, r)));
-            return None;
-        }
-        let reasons: Vec<_> = refusals.iter().map(|(_, refusal)| refusal.message()).collect();
-        let fails = || Measure::Fails(reasons.join("; "));
-        self.measures.push(compiled.map_or_else(fails, Measure::Composite));
-        Some(Node::Measure(self.measures.len() - 1))
-    }
+/// A rule compares with values of earlier runs, and there are none.
+const NO_HISTORY_YET: &str = "no earlier run has this metric: 0.0 stands for its values";
 
-    /// Refuses the parts that say nothing of a single row, and `now()` where there is none.
-    fn refuse_parts<'r>(&self, parts: &'r [Rule], refusals: &mut Vec<(&'r Rule, Refusal)>) {
-        for part in parts {
-            match part {
-                Rule::Composite(composite) => self.refuse_parts(&composite.parts, refusals),
-                Rule::Single(single) if !is_row_rule(part) => {
-                    let what =
-                        if single.threshold.is_some() { "a threshold" } else { single.kind.name };
-                    let what = format!("{what} cannot take part in a composite by rows");
-                    refusals.push((part, Refusal::NotYet(what)));
+impl Node {
+    fn finish(&self, counted: &Counted<'_>, sum: &mut Summary) -> Status {
+        match self {
+            Node::Check(check, filter, no_history) => {
+                let found = check.finish(counted);
+                sum.rows = found.rows;
+                for (name, value) in found.metrics {
+                    let kept = match filter {
+                        Some(filter) => format!("{name} where {filter}"),
+                        None => name.clone(),
+                    };
+                    sum.measured.insert(kept, value);
+                    sum.metrics.insert(name, value);
                 }
-                Rule::Single(single) if self.now.is_none() && wants_now(single) => {
-                    refusals.push((part, Refusal::NotYet(NO_NOW.into())));
+                let (status, text) = match found.verdict {
+                    Verdict::Passed(note) => (Status::Passed, note),
+                    Verdict::Failed(why) => (Status::Failed, Some(why)),
+                    Verdict::Error(why) => (Status::Error, Some(why)),
+                };
+                let texts = match status {
+                    Status::Passed => &mut sum.notes,
+                    _ => &mut sum.reasons,
+                };
+                texts.extend(text);
+                texts.extend(no_history.then(|| NO_HISTORY_YET.to_owned()));
+                status
+            }
+            Node::All(parts) | Node::Any(parts) => {
+                let statuses: Vec<_> = parts.iter().map(|part| part.finish(counted, sum)).collect();
+                sum.rows = None;
+                let has = |status| statuses.contains(&status);
+                let any = matches!(self, Node::Any(_));
+                match (any, has(Status::Passed), has(Status::Failed), has(Status::Error)) {
+                    (true, true, ..) | (false, _, false, false) => Status::Passed,
+                    (false, _, true, _) | (true, false, _, false) => Status::Failed,
+                    _ => Status::Error,
                 }
-                Rule::Single(_) => {}
             }
         }
     }
 
-    fn node(&mut self, rule: &Rule, errors: &mut Vec<Diagnostic>) -> Option<Node> {
+    fn judge(&self, judge: &mut Judge<'_>) -> Option<RowOutcome> {
+        match self {
+            Node::Check(check, ..) => check.judge(judge),
+            Node::All(parts) | Node::Any(parts) => {
+                let found: Vec<_> =
+                    parts.iter().map(|part| part.judge(judge)).collect::<Option<_>>()?;
+                let failed = |outcome: &RowOutcome| *outcome == RowOutcome::Failed;
+                let fails = match self {
+                    Node::Any(_) => found.iter().all(failed),
+                    _ => found.iter().any(failed),
+                };
+                Some(match fails {
+                    true => RowOutcome::Failed,
+                    false if found.contains(&RowOutcome::Passed) => RowOutcome::Passed,
+                    false => RowOutcome::Skipped,
+                })
+            }
+        }
+    }
+}
+
+struct Compiler<'a, 'e> {
+    errors: &'e mut Vec<Diagnostic>,
+    on: Preparation<'a>,
+}
+
+/// A rule whose functions have values, or the reason why one has none now.
+type Resolved = Result<(Rule, bool), String>;
+
+impl Compiler<'_, '_> {
+    fn refuse(&mut self, rule: &Rule, refusal: &Refusal) {
+        self.errors.push(diagnostic(self.on.ruleset, rule, refusal));
+    }
+
+    /// `rule` with values of earlier runs; none if it was refused.
+    fn resolve(&mut self, rule: &Rule) -> Option<Resolved> {
         match rule {
             Rule::Single(single) => {
-                match Measure::new(self.ruleset, single, self.columns, self.now) {
-                    Ok(measure) => {
-                        self.measures.push(measure);
-                        Some(Node::Measure(self.measures.len() - 1))
+                let Context { history, draft, .. } = *self.on.context;
+                match with_history(self.on.ruleset, single, history.unwrap_or(&History::NONE)) {
+                    Ok((_, true)) if history.is_none() && !draft => {
+                        self.refuse(rule, &Refusal::Unfit(NO_HISTORY.into()));
+                        None
                     }
-                    Err(refusal) => {
-                        errors.push(diagnostic(self.ruleset, rule, &refusal));
+                    Ok((single, none)) => Some(Ok((Rule::Single(Box::new(single)), none))),
+                    Err(Wrong::Now(why)) => Some(Err(why)),
+                    Err(Wrong::Always(why)) => {
+                        self.refuse(rule, &Refusal::Unfit(why));
                         None
                     }
                 }
             }
-            Rule::Composite(composite) if self.method == Method::Row => {
-                self.by_rows(rule, &composite.parts, errors)
-            }
             Rule::Composite(composite) => {
-                // All parts, so that all their errors are found.
-                let parts: Vec<_> =
-                    composite.parts.iter().map(|part| self.node(part, errors)).collect();
+                let parts: Vec<_> = composite.parts.iter().map(|part| self.resolve(part)).collect();
                 let parts = parts.into_iter().collect::<Option<Vec<_>>>()?;
-                Some(match composite.joiner {
-                    Joiner::And => Node::All(parts),
-                    Joiner::Or => Node::Any(parts),
-                })
+                Some(parts.into_iter().collect::<Result<Vec<_>, _>>().map(|parts| {
+                    let none = parts.iter().any(|(_, none)| *none);
+                    let parts = parts.into_iter().map(|(part, _)| part).collect();
+                    (Rule::Composite(Composite { parts, ..composite.clone() }), none)
+                }))
             }
         }
+    }
+
+    /// A rule and how it is evaluated; the errors tell what is wrong if there is none.
+    fn node(&mut self, rule: &Rule) -> Option<(Node, Rule)> {
+        match rule {
+            Rule::Single(single) => {
+                let (single, none) = match self.resolve(rule)? {
+                    Ok((Rule::Single(single), none)) => (single, none),
+                    Ok((Rule::Composite(_), _)) => return None,
+                    Err(why) => {
+                        let check = Box::new(Known(Verdict::Error(why), Vec::new()));
+                        let node = Node::Check(check, single.filter.clone(), false);
+                        return Some((node, rule.clone()));
+                    }
+                };
+                match self.single(&single) {
+                    Ok(check) => {
+                        let node = Node::Check(check, single.filter.clone(), none);
+                        Some((node, Rule::Single(single)))
+                    }
+                    Err(refusal) => {
+                        self.refuse(rule, &refusal);
+                        None
+                    }
+                }
+            }
+            Rule::Composite(_) if self.on.context.method == Method::Row => self.by_rows(rule),
+            Rule::Composite(composite) => {
+                // All parts, so that all their errors are found.
+                let parts: Vec<_> = composite.parts.iter().map(|part| self.node(part)).collect();
+                let parts = parts.into_iter().collect::<Option<Vec<_>>>()?;
+                let (nodes, parts): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+                let node = match composite.joiner {
+                    Joiner::And => Node::All(nodes),
+                    Joiner::Or => Node::Any(nodes),
+                };
+                Some((node, Rule::Composite(Composite { parts, ..composite.clone() })))
+            }
+        }
+    }
+
+    fn single(&mut self, single: &Single) -> Result<Box<dyn Check>, Refusal> {
+        if self.on.context.now.is_none() && wants_now(single) {
+            return Err(Refusal::Unfit(NO_NOW.into()));
+        }
+        // What is wrong whatever the data is told first.
+        refuse_tags(single)?;
+        if let Some(Condition::Number(test)) = &single.condition {
+            NumberTest::new(test).map_err(Refusal::Unfit)?;
+        }
+        self.on.threshold(single)?;
+        match (single.kind.prepare)(&mut self.on, single) {
+            Err(refusal) if refusal.fails() => Ok(fails(refusal.message())),
+            prepared => prepared,
+        }
+    }
+
+    /// A composite by [`Method::Row`].
+    fn by_rows(&mut self, rule: &Rule) -> Option<(Node, Rule)> {
+        let mut refusals = Vec::new();
+        self.refuse_parts(rule, &mut refusals);
+        let whole = refusals.is_empty();
+        for (part, refusal) in refusals {
+            self.refuse(part, &refusal);
+        }
+        let (resolved, none) = match self.resolve(rule)? {
+            Ok(found) => found,
+            Err(why) => {
+                let check = Box::new(Known(Verdict::Error(why), Vec::new()));
+                return Some((Node::Check(check, None, false), rule.clone()));
+            }
+        };
+        let mut refusals = Vec::new();
+        let compiled = match whole {
+            true => RowRule::new(self.on.ruleset, &resolved, self.on.columns, &mut refusals),
+            false => return None,
+        };
+        if !refusals.iter().all(|(_, refusal)| refusal.fails()) {
+            for (part, refusal) in refusals.iter().filter(|(_, refusal)| !refusal.fails()) {
+                self.refuse(part, refusal);
+            }
+            return None;
+        }
+        let reasons: Vec<_> = refusals.iter().map(|(_, refusal)| refusal.message()).collect();
+        let check: Box<dyn Check> = match compiled {
+            Some(rule) => {
+                let found = self.on.count(Count::Composite(rule), None);
+                Box::new(CompositeShare { found })
+            }
+            None => fails(reasons.join("; ")),
+        };
+        Some((Node::Check(check, None, none), resolved))
+    }
+
+    /// Refuses the parts that say nothing of a single row, and `now()` where there is none.
+    fn refuse_parts<'r>(&self, rule: &'r Rule, refusals: &mut Vec<(&'r Rule, Refusal)>) {
+        match rule {
+            Rule::Composite(composite) => {
+                composite.parts.iter().for_each(|part| self.refuse_parts(part, refusals));
+            }
+            Rule::Single(single) if !is_row_rule(rule) => {
+                let what =
+                    if single.threshold.is_some() { "a threshold" } else { single.kind.name };
+                let what = format!("{what} cannot take part in a composite by rows");
+                refusals.push((rule, Refusal::Unfit(what)));
+            }
+            Rule::Single(single) if self.on.context.now.is_none() && wants_now(single) => {
+                refusals.push((rule, Refusal::Unfit(NO_NOW.into())));
+            }
+            Rule::Single(_) => {}
+        }
+    }
+}
+
+/// Whether the rule needs to know when it is.
+fn wants_now(single: &Single) -> bool {
+    match &single.condition {
+        Some(Condition::Date(test)) => {
+            let now =
+                |date: &&Date| matches!(date, Date::Now | Date::Shifted { .. } | Date::Time(_));
+            test.operands().iter().any(now)
+        }
+        Some(Condition::Duration(_)) => true,
+        _ => false,
     }
 }
 
@@ -396,7 +689,11 @@ mod tests {
         let null = "`a`: Value: NULL does not meet the constraint requirement! (1 of 4 rows)";
         check("IsComplete \"a\"", ROWS, Some(null), &complete);
         check("IsComplete \"a\"", &ROWS[..2], None, &[("Column.a.Completeness", 1.0)]);
-        let half = [("Column.a.ColumnValues.Compliance", 0.5)];
+        let half = [
+            ("Column.a.ColumnValues.Compliance", 0.5),
+            ("Column.a.Maximum", 4.0),
+            ("Column.a.Minimum", 1.0),
+        ];
         let both = "`a`: Value: NULL does not meet the constraint requirement! (1 of 4 rows), \
                     Value does not meet the constraint requirement! (1 of 4 rows)";
         check("ColumnValues \"a\" > 1", ROWS, Some(both), &half);
@@ -412,7 +709,12 @@ mod tests {
 
     #[test]
     fn composites_are_of_whole_outcomes() {
-        let metrics = [("Column.a.ColumnValues.Compliance", 0.25), ("Dataset.*.RowCount", 4.0)];
+        let metrics = [
+            ("Column.a.ColumnValues.Compliance", 0.25),
+            ("Column.a.Maximum", 4.0),
+            ("Column.a.Minimum", 1.0),
+            ("Dataset.*.RowCount", 4.0),
+        ];
         check("(ColumnValues \"a\" = NULL) OR (RowCount > 3)", ROWS, None, &metrics);
         // Some rows meet one part and some the other: neither part holds for all.
         let outcome = &outcomes("(ColumnValues \"a\" > 0) OR (ColumnValues \"a\" = NULL)", ROWS)[0];
@@ -440,7 +742,8 @@ mod tests {
         );
         let errors = compile_by(
             "(RowCount > 0) AND ((IsComplete \"zip\") OR (ColumnValues \"a\" > 0 with threshold > 0.5)), \
-             (IsComplete \"a\") OR (ColumnValues \"b\" > now()), (IsComplete \"a\") OR (ColumnLength \"b\" > 0)",
+             (IsComplete \"a\") OR (ColumnValues \"b\" > now()), (IsComplete \"a\") OR (ColumnLength \"b\" > 0), \
+             (IsComplete \"a\") OR (ColumnLength \"b\" > 1 / 0)",
             None,
             Method::Row,
         )
@@ -453,7 +756,7 @@ mod tests {
                 "RowCount cannot take part in a composite by rows",
                 "a threshold cannot take part in a composite by rows",
                 NO_NOW,
-                "the rule `ColumnLength` is not evaluated yet",
+                "`1 / 0` has no finite value",
             ]
         );
     }
@@ -482,31 +785,54 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_evaluated_is_refused_with_its_place() {
-        let text = "Rules = [ RowCount > 0,\nMean \"a\" > 0, RowCount > 0 where \"a > 1\", RowCount = 1 / 0,\n\
-                    ColumnValues \"b\" > now(), (RowCount > 0) AND (IsUnique \"a\") ]\nAnalyzers = [ Sum \"a\" ]";
+    fn what_cannot_be_evaluated_is_refused_with_its_place() {
+        let text = "Rules = [ RowCount > 0,\nCustomSql \"select 1\" = 1, RowCount = 1 / 0,\n\
+                    ColumnValues \"b\" > now(), (RowCount > 0) AND (RowCountMatch \"ref\" = 1.0),\n\
+                    DataFreshness \"b\" < 1 days, RowCount > last(3), FileSize \"x/\" > 1 B ]\n\
+                    Analyzers = [ ColumnDataType \"a\" ]";
+        let dynamic = "RowCount > avg(last(3)), DetectAnomalies \"RowCount\"";
+        for error in compile(dynamic, Some(NOW)).unwrap_err() {
+            assert!(error.message.starts_with(NO_HISTORY), "{error}");
+        }
         let ruleset = crate::quality::parse("q", text).unwrap();
         let errors = Evaluation::compile(&ruleset, &columns(), None, Method::Column).unwrap_err();
-        let found: Vec<_> = errors.iter().map(|e| (e.line, e.column, e.message.as_str())).collect();
+        let found: Vec<_> = errors
+            .iter()
+            .map(|e| (e.line, e.column, e.message.split(" (rule").next().unwrap()))
+            .collect();
         assert_eq!(
             found,
             [
-                (2, 1, "the rule `Mean` is not evaluated yet (rule `Mean \"a\" > 0`)"),
                 (
                     2,
-                    15,
-                    "`where` of `RowCount` is not evaluated yet (rule `RowCount > 0 where \"a > 1\"`)"
+                    1,
+                    "`CustomSql` needs an engine for SQL queries, which is not here: run it by Spark SQL in a Glue job, \
+                     or say it with `where`"
                 ),
-                (2, 43, "`1 / 0` has no finite value (rule `RowCount = 1 / 0`)"),
+                (2, 27, "`1 / 0` has no finite value"),
+                (3, 1, NO_NOW),
                 (
                     3,
-                    1,
-                    "`now()` needs the run's time, which was not given (rule `ColumnValues \"b\" > now()`)"
+                    47,
+                    "the reference data set `ref` is not given (`leat validate --reference ref=DATA`)"
                 ),
-                (3, 47, "the rule `IsUnique` is not evaluated yet (rule `IsUnique \"a\"`)"),
-                (4, 15, "the analyzer `Sum` is not evaluated yet (rule `Sum \"a\"`)"),
+                (4, 1, NO_NOW),
+                (
+                    4,
+                    29,
+                    "`last(3)` is a list of values where one is wanted: take one of it, as in `avg(last(3))`"
+                ),
+                (4, 49, "`FileSize` needs a listing of files, which is not here"),
+                (5, 15, "`ColumnDataType` has no value without a condition"),
             ]
         );
+        // As long as nothing but the ruleset is known, these are no errors.
+        let text = "Rules = [ CustomSql \"select 1\" = 1, RowCountMatch \"ref\" = 1.0, FileSize \"x/\" > 1 B, \
+                    DatasetMatch \"ref\" \"a\" = 1.0, ReferentialIntegrity \"a\" \"ref.a\" = 1.0, \
+                    AggregateMatch \"sum(a)\" \"sum(ref.a)\" = 1.0, SchemaMatch \"ref\" = 1.0 ]";
+        let ruleset = crate::quality::parse("q", text).unwrap();
+        let context = Context { draft: true, ..Context::new(Some(0), Method::Column) };
+        assert!(Evaluation::within(&ruleset, &[], &context).is_ok());
     }
 
     #[test]
@@ -518,7 +844,7 @@ mod tests {
             assert_eq!(one.start().merge(&other.start()), Err(OtherMetrics));
         }
         let forged =
-            r#"{"rules":"HASH","now":1772325000000,"rows":18446744073709551615,"counts":[]}"#
+            r#"{"rules":"HASH","now":1772325000000,"rows":18446744073709551615,"states":[]}"#
                 .replace("HASH", &one.hash);
         let forged: Metrics = serde_json::from_str(&forged).unwrap();
         assert_eq!(one.finish(&forged), Err(OtherMetrics));
@@ -532,7 +858,12 @@ mod tests {
         ) {
             let rules = "RowCount > 10, IsComplete \"a\", ColumnValues \"a\" > 0 with threshold > 0.5, \
                 ColumnValues \"b\" = 7, (ColumnValues \"b\" != EMPTY) OR (ColumnValues \"a\" <= 0), \
-                ColumnValues \"b\" >= now()";
+                ColumnValues \"b\" >= now(), Mean \"a\" > 0, Sum \"a\" > 0 where \"b = 'x'\", Variance \"a\" > 0, \
+                StandardDeviation \"a\" > 1, ColumnCorrelation \"a\" \"a\" > 0, Entropy \"b\" > 0, \
+                Uniqueness \"a\" \"b\" > 0.5, UniqueValueRatio \"b\" > 0.1, DistinctValuesCount \"b\" > 1, \
+                IsUnique \"b\", IsPrimaryKey \"a\" where \"a > 0\", Completeness \"a\" > 0.5, \
+                ColumnLength \"b\" < 2, ColumnDataType \"b\" = \"Integer\", DataFreshness \"b\" < 1 days, \
+                ColumnExists \"a\"";
             let evaluation = compile(rules, Some(NOW)).unwrap();
             let rows: Vec<_> = rows.iter().map(|(a, b)| (*a, b.as_deref())).collect();
             let count = |rows: Rows<'_>| {
@@ -547,6 +878,13 @@ mod tests {
                 serde_json::from_str(&serde_json::to_string(&count(right)).unwrap()).unwrap();
             merged.merge(&count(left)).unwrap();
             prop_assert_eq!(&merged, &whole);
+            let bits = |report: Report| -> Vec<(String, u64)> {
+                report.measured.into_iter().map(|(name, value)| (name, value.to_bits())).collect()
+            };
+            prop_assert_eq!(
+                bits(evaluation.report(&merged).unwrap()),
+                bits(evaluation.report(&whole).unwrap())
+            );
             prop_assert_eq!(evaluation.finish(&merged), evaluation.finish(&whole));
             prop_assert_eq!(whole.rows(), rows.len() as u64);
         }

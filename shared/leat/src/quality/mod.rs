@@ -2,28 +2,45 @@
 //!
 //! [`parse()`] reads a ruleset into a [`tree`] that can hold the whole language. [`RowRules`] judge single records,
 //! [`Evaluation`] counts what the rules say of a data set. A new rule type is an entry in the table of [`types`] and
-//! a file here.
+//! a file in `rules`.
 
+mod column_data_type;
+mod column_length;
 mod column_values;
 #[cfg(test)]
 mod conformance;
+mod counter;
+mod data_freshness;
 mod dates;
 mod evaluated;
+mod frequencies;
+pub mod history;
 mod lexer;
-mod measure;
+pub mod listing;
 mod metrics;
+mod names;
 mod numbers;
 mod parse;
+mod predicate;
 mod print;
+pub mod reference;
 mod row_rule;
 mod row_test;
 mod rows;
+mod rules;
 pub mod tree;
 pub mod types;
 
-pub use metrics::{Evaluation, Method, Metrics, OtherMetrics, Outcome, Status};
+pub use history::History;
+pub use listing::Listings;
+pub use metrics::{
+    Context, Evaluation, FilteredRow, Method, Metrics, OtherMetrics, Outcome, Report, RowVerdicts,
+    Status,
+};
 pub use parse::parse;
+pub use reference::{Reference, References};
 pub use row_rule::is_row_rule;
 pub use rows::{RowAction, RowRules};
+pub use rules::RowOutcome;
 pub use tree::Ruleset;
 pub use types::{RULE_TYPES, RuleType};

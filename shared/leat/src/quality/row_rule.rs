@@ -1,6 +1,6 @@
 //! A row rule ready for rows: one test, or AND and OR of such.
 
-use super::row_test::{Finding, Refusal, RowTest};
+use super::row_test::{Refusal, RowTest};
 use super::tree::{Composite, Joiner, Rule, Ruleset};
 use super::types::LooksAt;
 use crate::column::{Column, Type};
@@ -66,7 +66,7 @@ impl RowRule {
     /// Whether `row` passes. `now` is in milliseconds since 1970 UTC.
     pub fn passes(&self, columns: &[Column], row: usize, now: Option<i64>) -> bool {
         match self {
-            RowRule::Test(test) => test.find(columns, row, now) == Finding::Passes,
+            RowRule::Test(test) => test.find(columns, row, now).stays(),
             RowRule::All(parts) => parts.iter().all(|part| part.passes(columns, row, now)),
             RowRule::Any(parts) => parts.iter().any(|part| part.passes(columns, row, now)),
         }
@@ -92,7 +92,7 @@ impl RowRule {
         match self {
             RowRule::Test(test) => {
                 let finding = test.find(columns, row, now);
-                if finding != Finding::Passes {
+                if !finding.stays() {
                     out.push(format!("`{}`: {}", test.column, finding.reason()));
                 }
             }

@@ -1,7 +1,12 @@
 //! What a rule says of a single row.
 
+use super::column_data_type::DataTypes;
+use super::column_length::length;
 use super::column_values::ColumnValues;
-use super::tree::{Ruleset, Single};
+use super::data_freshness::Freshness;
+use super::numbers::NumberTest;
+use super::predicate::Predicate;
+use super::tree::{Condition, Ruleset, Single};
 use crate::column::{Column, Type, Value};
 use crate::diagnostic::nearest;
 use crate::record::Row;
@@ -11,7 +16,9 @@ use crate::record::Row;
 pub struct RowTest {
     /// The column's name.
     pub column: String,
-    slot: usize,
+    /// Where it lies.
+    pub slot: usize,
+    filter: Option<Predicate>,
     test: Test,
 }
 
@@ -19,7 +26,12 @@ pub struct RowTest {
 enum Test {
     /// `IsComplete`: not null.
     Complete,
+    /// `ColumnExists`: that the rule could be readied says all.
+    Exists,
     Values(ColumnValues),
+    Length(NumberTest),
+    DataType(DataTypes),
+    Freshness(Freshness),
 }
 
 /// What was found of a value.
@@ -27,6 +39,8 @@ enum Test {
 pub enum Finding {
     /// It meets the condition.
     Passes,
+    /// `where` left the row out: the rule does not speak of it.
+    Skipped,
     /// It does not.
     Fails,
     /// It is null, and null does not.
@@ -40,6 +54,11 @@ pub enum Finding {
 }
 
 impl Finding {
+    /// Whether the row stays: it passes, or the rule does not speak of it.
+    pub fn stays(self) -> bool {
+        matches!(self, Finding::Passes | Finding::Skipped)
+    }
+
     /// Passes or fails.
     pub fn of(passes: bool) -> Self {
         if passes { Finding::Passes } else { Finding::Fails }
@@ -48,7 +67,7 @@ impl Finding {
     /// Why a value fails, without the value. The wording for null is that of AWS Glue.
     pub fn reason(self) -> &'static str {
         match self {
-            Finding::Passes => "",
+            Finding::Passes | Finding::Skipped => "",
             Finding::Fails => "Value does not meet the constraint requirement!",
             Finding::Null => "Value: NULL does not meet the constraint requirement!",
             Finding::NoNumber => "Value is no number, as the constraint requires",
@@ -61,15 +80,17 @@ impl Finding {
 /// Why a rule cannot be evaluated.
 #[derive(Debug)]
 pub enum Refusal {
-    /// No such column.
+    /// No such column: over a data set the rule fails.
     Column {
         /// Its name.
         name: String,
         /// The nearest name.
         nearest: Option<String>,
     },
-    /// Leat does not evaluate it.
-    NotYet(String),
+    /// Its `where` cannot be evaluated: over a data set the rule fails.
+    Filter(String),
+    /// It makes no sense, or needs what is not there.
+    Unfit(String),
 }
 
 impl Refusal {
@@ -77,7 +98,7 @@ impl Refusal {
     pub fn message(&self) -> String {
         match self {
             Refusal::Column { name, .. } => format!("there is no column `{name}`"),
-            Refusal::NotYet(what) => what.clone(),
+            Refusal::Filter(what) | Refusal::Unfit(what) => what.clone(),
         }
     }
 
@@ -87,26 +108,50 @@ impl Refusal {
             Refusal::Column { nearest, .. } => {
                 nearest.as_ref().map(|near| format!("the nearest is `{near}`"))
             }
-            Refusal::NotYet(_) => None,
+            Refusal::Filter(_) | Refusal::Unfit(_) => None,
         }
+    }
+
+    /// Whether the rule fails over a data set, rather than being refused with its ruleset.
+    pub fn fails(&self) -> bool {
+        !matches!(self, Refusal::Unfit(_))
     }
 }
 
-/// Tags that would change what a rule means.
-const MEANINGFUL_TAGS: [&str; 3] = ["ignoreCase", "timeZone", "format"];
+/// Tags that change what a rule means, and the rules whose meaning they change.
+const MEANINGFUL_TAGS: [(&str, &[&str]); 9] = [
+    ("ignoreCase", &[]),
+    ("timeZone", &["FileFreshness"]),
+    ("format", &["ColumnDataType"]),
+    ("hashAlgorithm", &["FileMatch"]),
+    ("recentFiles", &["FileFreshness", "FileSize", "FileMatch", "FileUniqueness"]),
+    ("uriRegex", &["FileFreshness", "FileSize", "FileMatch", "FileUniqueness"]),
+    ("filterOrder", &["FileFreshness", "FileSize", "FileMatch", "FileUniqueness"]),
+    ("failFiles", &[]),
+    ("matchFileName", &[]),
+];
 
-/// Refuses what no rule of this crate evaluates.
-pub fn refuse_modifiers(single: &Single) -> Result<(), Refusal> {
+/// Refuses tags that would change what the rule means and do not; other tags are notes.
+pub fn refuse_tags(single: &Single) -> Result<(), Refusal> {
     let name = single.kind.name;
-    if single.filter.is_some() {
-        return Err(Refusal::NotYet(format!("`where` of `{name}` is not evaluated yet")));
-    }
-    match single.tags.iter().find(|(tag, _)| MEANINGFUL_TAGS.contains(&tag.as_str())) {
+    let refused = |(tag, _): &&(String, String)| {
+        MEANINGFUL_TAGS.iter().any(|(other, rules)| other == tag && !rules.contains(&name))
+    };
+    match single.tags.iter().find(refused) {
         Some((tag, _)) => {
-            Err(Refusal::NotYet(format!("the tag `{tag}` of `{name}` is not evaluated yet")))
+            Err(Refusal::Unfit(format!("the tag `{tag}` of `{name}` is not evaluated by Leat")))
         }
         None => Ok(()),
     }
+}
+
+/// The slot of the column `name`.
+pub fn slot_of(columns: &[(String, Type)], name: &str) -> Result<usize, Refusal> {
+    columns.iter().position(|(column, _)| column == name).ok_or_else(|| {
+        let names = columns.iter().map(|(name, _)| name.as_str());
+        let nearest = nearest(name, names).map(str::to_owned);
+        Refusal::Column { name: name.to_owned(), nearest }
+    })
 }
 
 impl RowTest {
@@ -116,29 +161,40 @@ impl RowTest {
         single: &Single,
         columns: &[(String, Type)],
     ) -> Result<Self, Refusal> {
-        refuse_modifiers(single)?;
-        let name = single.kind.name;
-        if !matches!(name, "IsComplete" | "ColumnValues") {
-            return Err(Refusal::NotYet(format!("the rule `{name}` is not evaluated yet")));
-        }
+        refuse_tags(single)?;
         let column = single.parameters.first().map(|p| ruleset.text(p)).unwrap_or_default();
-        let Some(slot) = columns.iter().position(|(name, _)| name == column) else {
-            let names = columns.iter().map(|(name, _)| name.as_str());
-            let nearest = nearest(column, names).map(str::to_owned);
-            return Err(Refusal::Column { name: column.to_owned(), nearest });
+        // What is wrong with the rule itself comes before what is wrong with the data.
+        let slot = slot_of(columns, column);
+        let kind = slot.as_ref().map_or(Type::String, |slot| columns[*slot].1);
+        let test = match (single.kind.name, &single.condition) {
+            ("IsComplete", _) => Test::Complete,
+            ("ColumnExists", _) => Test::Exists,
+            ("ColumnLength", Some(Condition::Number(test))) => {
+                Test::Length(NumberTest::new(test).map_err(Refusal::Unfit)?)
+            }
+            ("ColumnDataType", _) => {
+                Test::DataType(DataTypes::new(ruleset, single).map_err(Refusal::Unfit)?)
+            }
+            ("DataFreshness", condition) => {
+                Test::Freshness(Freshness::new(condition.as_ref()).map_err(Refusal::Unfit)?)
+            }
+            ("ColumnValues", Some(condition)) => {
+                Test::Values(ColumnValues::new(ruleset, condition, kind).map_err(Refusal::Unfit)?)
+            }
+            (name, _) => {
+                return Err(Refusal::Unfit(format!("`{name}` says nothing of a single row")));
+            }
         };
-        let test = match &single.condition {
-            None => Test::Complete,
-            Some(condition) => Test::Values(
-                ColumnValues::new(ruleset, condition, columns[slot].1).map_err(Refusal::NotYet)?,
-            ),
-        };
-        Ok(RowTest { column: column.to_owned(), slot, test })
+        let slot = slot?;
+        let filter = single.filter.as_deref().map(|text| Predicate::new(text, columns));
+        let filter = filter.transpose().map_err(Refusal::Filter)?;
+        Ok(RowTest { column: column.to_owned(), slot, filter, test })
     }
 
     /// Whether each of `rows` passes; `passed` has a place for each. `now()` is a row's arrival.
     pub fn judge(&self, columns: &[Column], rows: &[Row], passed: &mut [bool]) {
-        match (&self.test, columns.get(self.slot).filter(|column| column.len() >= rows.len())) {
+        let column = columns.get(self.slot).filter(|column| column.len() >= rows.len());
+        match (&self.test, column.filter(|_| self.filter.is_none())) {
             (Test::Complete, Some(column)) if column.validity().all() => passed.fill(true),
             (Test::Complete, Some(column)) => {
                 for (at, passed) in passed.iter_mut().enumerate() {
@@ -146,10 +202,10 @@ impl RowTest {
                 }
             }
             (Test::Values(values), Some(column)) => values.judge(column, rows, passed),
-            // A column that is not there, or not to the end, is null.
-            (_, None) => {
+            // A test that is seldom used or asks for some rows only; a column that is not there, or not to the end, is null.
+            _ => {
                 for (at, (passed, row)) in passed.iter_mut().zip(rows).enumerate() {
-                    *passed = self.find(columns, at, row.coordinates.arrival) == Finding::Passes;
+                    *passed = self.find(columns, at, row.coordinates.arrival).stays();
                 }
             }
         }
@@ -157,8 +213,15 @@ impl RowTest {
 
     /// What is found of `row`. `now` is in milliseconds since 1970 UTC.
     pub fn find(&self, columns: &[Column], row: usize, now: Option<i64>) -> Finding {
+        if self.filter.as_ref().is_some_and(|filter| !filter.keeps(columns, row)) {
+            return Finding::Skipped;
+        }
         let value = columns.get(self.slot).map_or(Value::Null, |column| column.get(row));
         match &self.test {
+            Test::Exists => Finding::Passes,
+            Test::Length(test) => Finding::of(test.holds(length(value) as f64)),
+            Test::DataType(types) => types.find(value),
+            Test::Freshness(freshness) => freshness.find(value, now),
             Test::Complete if value == Value::Null => Finding::Null,
             Test::Complete => Finding::Passes,
             Test::Values(values) => values.find(value, now),

@@ -1,7 +1,7 @@
 //! Row rules: what a ruleset says of one record, without any other.
 //!
-//! `IsComplete`, `ColumnValues`, and composites of them are row rules; a rule with a threshold is not, as it speaks
-//! of a share. A row passes a composite if AND or OR of its parts' outcomes for this row does (DQDL's method ROW).
+//! `IsComplete`, `ColumnExists`, `ColumnValues`, `ColumnLength`, `ColumnDataType`, `DataFreshness`, and composites of
+//! them are row rules; a rule with a threshold is not, as it speaks of a share. A row passes a composite if AND or OR of its parts' outcomes for this row does (DQDL's method ROW).
 //! `now()` is the record's arrival; a record without one fails the rule.
 //!
 //! What follows from a row that fails is said by the rule's label `action`: see [`RowAction`].
@@ -40,7 +40,7 @@ pub struct RowRules {
 
 impl RowRules {
     /// Readies the row rules of `ruleset` for rows with these columns. Refuses, all at once, rules whose column is
-    /// not there and row rules that are not evaluated yet. Rules about the data set are listed, not judged.
+    /// not there, whose `where` is wrong, or that ask for earlier runs. Rules about the data set are listed, not judged.
     pub fn compile(
         ruleset: &Ruleset,
         columns: &[(String, Type)],
@@ -245,26 +245,46 @@ mod tests {
     fn what_cannot_be_judged_is_refused_with_its_place() {
         let errors = compile(
             "IsComplete \"A\",
-             ColumnLength \"b\" > 0,
-             ColumnValues \"a\" > 0 where \"b = 'x'\",
-             (ColumnExists \"a\" AND DataFreshness \"at\" <= 3 days),
+             ColumnLength \"b\" > 1 / 0,
+             ColumnValues \"a\" > 0 where \"c = 'x'\",
+             (ColumnExists \"zip\" AND DataFreshness \"at\" <= 3 days),
              ColumnValues \"b\" in [\"x\"] with ignoreCase = \"true\",
-             ColumnValues \"a\" > avg(last(3))",
+             ColumnValues \"a\" > avg(last(3)),
+             ColumnDataType \"b\" = \"Integr\"",
         )
         .unwrap_err();
         let texts: Vec<_> = errors.iter().map(Diagnostic::to_string).collect();
         for (text, expected) in texts.iter().zip([
             "q.dqdl:2:1: there is no column `A` (rule `IsComplete \"A\"`) (the nearest is `a`)",
-            "q.dqdl:3:14: the rule `ColumnLength` is not evaluated yet (rule `ColumnLength \"b\" > 0`)",
-            "q.dqdl:4:14: `where` of `ColumnValues` is not evaluated yet",
-            "q.dqdl:5:15: the rule `ColumnExists` is not evaluated yet",
-            "q.dqdl:5:36: the rule `DataFreshness` is not evaluated yet",
-            "q.dqdl:6:14: the tag `ignoreCase` of `ColumnValues` is not evaluated yet",
-            "q.dqdl:7:14: the function `avg` is not evaluated yet",
+            "q.dqdl:3:14: `1 / 0` has no finite value (rule `ColumnLength \"b\" > 1 / 0`)",
+            "q.dqdl:4:14: `where` cannot be evaluated: there is no column `c`",
+            "q.dqdl:5:15: there is no column `zip`",
+            "q.dqdl:6:14: the tag `ignoreCase` of `ColumnValues` is not evaluated by Leat",
+            "q.dqdl:7:14: `avg(last(3))`: a single record has no earlier runs to compare with",
+            "q.dqdl:8:14: there is no type `Integr`; the nearest is `Integer`",
         ]) {
             assert!(text.starts_with(expected), "{text}");
         }
         assert_eq!(texts.len(), 7);
+    }
+
+    #[test]
+    fn a_row_that_where_leaves_out_passes() {
+        let rules = compile(
+            "ColumnValues \"a\" > 1 where \"b = 'x'\", ColumnLength \"b\" = 1, ColumnExists \"b\",
+             ColumnDataType \"b\" = \"Integer\", DataFreshness \"at\" <= 1 days",
+        )
+        .unwrap();
+        let mut at = Column::nulls(Type::Timestamp, 3);
+        at.set(0, crate::column::Value::Timestamp(0));
+        let columns = [
+            Column::doubles([Some(1.0), Some(1.0), Some(2.0)]),
+            Column::strings([Some("x"), Some("12"), None]),
+            at,
+        ];
+        let rows = [row(Some(86_400_000)), row(Some(0)), row(Some(0))];
+        assert_eq!(rules.judge(&columns, &rows), [vec![0, 3], vec![1, 4], vec![1, 3, 4]]);
+        assert_eq!(rules.reason(0, &columns, 1, &rows[1]), "");
     }
 
     proptest::proptest! {

@@ -4,6 +4,8 @@ mod table;
 
 pub use table::RULE_TYPES;
 
+use super::rules::Prepare;
+
 /// What DQDL says of a rule type.
 #[derive(Debug)]
 pub struct RuleType {
@@ -19,8 +21,12 @@ pub struct RuleType {
     pub section: Section,
     /// What it looks at.
     pub looks_at: LooksAt,
-    /// The manual.
+    /// One sentence.
+    pub summary: &'static str,
+    /// The manual: the head of the family's own file.
     pub manual: &'static str,
+    /// How it is readied for a data set.
+    pub(super) prepare: Prepare,
 }
 
 /// A type is its name.
@@ -169,7 +175,8 @@ mod tests {
     fn names_are_unique_and_documented() {
         for (at, kind) in RULE_TYPES.iter().enumerate() {
             assert!(RULE_TYPES[..at].iter().all(|other| other.name != kind.name), "{}", kind.name);
-            assert!(kind.manual.ends_with('.'), "{}", kind.name);
+            assert!(kind.summary.ends_with('.'), "{}", kind.name);
+            assert!(kind.manual.contains(&format!("`{}`", kind.name)), "{}", kind.name);
             assert!(kind.forms.iter().all(|form| !form.conditions.is_empty()), "{}", kind.name);
             assert!(kind.forms.iter().all(|form| !form.repeats || !form.parameters.is_empty()));
             assert_eq!(RuleType::named(kind.name).map(|k| k.name), Some(kind.name));

@@ -1,6 +1,12 @@
 //! The table of rule types. A new rule type is an entry here and a file of its own beside this folder.
 
+use super::super::rules::{
+    Prepare, aggregate_match, column_correlation, completeness, custom_sql, dataset_match,
+    detect_anomalies, files, referential_integrity, row_count, row_share, schema, statistics,
+    uniqueness,
+};
 use super::{ConditionKind, Form, LooksAt, ParameterKind, RuleType, Section};
+use crate::features::manual::manual;
 use ConditionKind::{Date, Duration, None, Number, Size, Text};
 use LooksAt::{Dataset, Row};
 use ParameterKind::{Aggregate, Alias, Column, Columns, Metric, Path, Pattern, Sql};
@@ -16,14 +22,29 @@ const fn repeated(
     Form { parameters, repeats: true, conditions }
 }
 
+/// How a family's rules are readied, and its manual.
+struct Family(Prepare, &'static str);
+
 const fn rule(
     name: &'static str,
     forms: &'static [Form],
     section: Section,
     looks_at: LooksAt,
-    manual: &'static str,
+    summary: &'static str,
+    family: Family,
 ) -> RuleType {
-    RuleType { name, forms, filter: false, threshold: false, section, looks_at, manual }
+    let Family(prepare, manual) = family;
+    RuleType {
+        name,
+        forms,
+        filter: false,
+        threshold: false,
+        section,
+        looks_at,
+        summary,
+        manual,
+        prepare,
+    }
 }
 
 impl RuleType {
@@ -38,6 +59,24 @@ impl RuleType {
     }
 }
 
+const ROW_COUNT: &str = manual!("../rules/row_count.rs");
+const SCHEMA: &str = manual!("../rules/schema.rs");
+const ROW_SHARE: &str = manual!("../rules/row_share.rs");
+const COLUMN_LENGTH: &str = manual!("../column_length.rs");
+const COLUMN_VALUES: &str = manual!("../column_values.rs");
+const COLUMN_DATA_TYPE: &str = manual!("../column_data_type.rs");
+const DATA_FRESHNESS: &str = manual!("../data_freshness.rs");
+const AGGREGATE_MATCH: &str = manual!("../rules/aggregate_match.rs");
+const DATASET_MATCH: &str = manual!("../rules/dataset_match.rs");
+const REFERENTIAL_INTEGRITY: &str = manual!("../rules/referential_integrity.rs");
+const UNIQUENESS: &str = manual!("../rules/uniqueness.rs");
+const COMPLETENESS: &str = manual!("../rules/completeness.rs");
+const STATISTICS: &str = manual!("../rules/statistics.rs");
+const COLUMN_CORRELATION: &str = manual!("../rules/column_correlation.rs");
+const CUSTOM_SQL: &str = manual!("../rules/custom_sql.rs");
+const DETECT_ANOMALIES: &str = manual!("../rules/detect_anomalies.rs");
+const FILES: &str = manual!("../rules/files.rs");
+
 const COLUMN_NUMBER: &[Form] = &[form(&[Column], &[Number])];
 
 /// The rule types, in the order of the manual.
@@ -48,6 +87,7 @@ pub static RULE_TYPES: &[RuleType] = &[
         Section::Both,
         Dataset,
         "The number of rows meets the condition. An empty input has 0.",
+        Family(row_count::row_count, ROW_COUNT),
     )
     .filtered(),
     rule(
@@ -56,6 +96,7 @@ pub static RULE_TYPES: &[RuleType] = &[
         Section::Both,
         Dataset,
         "The number of columns meets the condition.",
+        Family(schema::column_count, SCHEMA),
     ),
     rule(
         "ColumnExists",
@@ -63,6 +104,7 @@ pub static RULE_TYPES: &[RuleType] = &[
         Section::Rules,
         Row,
         "There is a column of this name; case counts.",
+        Family(row_share::column_exists, ROW_SHARE),
     ),
     rule(
         "ColumnNamesMatchPattern",
@@ -70,6 +112,7 @@ pub static RULE_TYPES: &[RuleType] = &[
         Section::Rules,
         Dataset,
         "Each column's name contains a match of the regular expression.",
+        Family(schema::column_names_match_pattern, SCHEMA),
     ),
     rule(
         "SchemaMatch",
@@ -77,6 +120,7 @@ pub static RULE_TYPES: &[RuleType] = &[
         Section::Both,
         Dataset,
         "The share of columns that the other data set has by the same name and type meets the condition.",
+        Family(schema::schema_match, SCHEMA),
     ),
     rule(
         "RowCountMatch",
@@ -84,6 +128,7 @@ pub static RULE_TYPES: &[RuleType] = &[
         Section::Both,
         Dataset,
         "Rows by the other data set's rows meets the condition.",
+        Family(row_count::row_count_match, ROW_COUNT),
     ),
     rule(
         "AggregateMatch",
@@ -91,6 +136,7 @@ pub static RULE_TYPES: &[RuleType] = &[
         Section::Both,
         Dataset,
         "The first aggregate by the second meets the condition.",
+        Family(aggregate_match::aggregate_match, AGGREGATE_MATCH),
     ),
     rule(
         "DatasetMatch",
@@ -98,6 +144,7 @@ pub static RULE_TYPES: &[RuleType] = &[
         Section::Both,
         Dataset,
         "The share of rows that the other data set has, equal, under the same key meets the condition.",
+        Family(dataset_match::dataset_match, DATASET_MATCH),
     ),
     rule(
         "ReferentialIntegrity",
@@ -105,6 +152,7 @@ pub static RULE_TYPES: &[RuleType] = &[
         Section::Both,
         Dataset,
         "The share of rows whose key the other data set has meets the condition.",
+        Family(referential_integrity::referential_integrity, REFERENTIAL_INTEGRITY),
     ),
     rule(
         "IsComplete",
@@ -112,6 +160,7 @@ pub static RULE_TYPES: &[RuleType] = &[
         Section::Rules,
         Row,
         "No value is null. An empty text is a value.",
+        Family(row_share::rows, ROW_SHARE),
     )
     .filtered(),
     rule(
@@ -120,6 +169,7 @@ pub static RULE_TYPES: &[RuleType] = &[
         Section::Rules,
         Dataset,
         "No value, or no combination of values, stands twice; null is left out.",
+        Family(uniqueness::is_unique, UNIQUENESS),
     )
     .filtered(),
     rule(
@@ -128,6 +178,7 @@ pub static RULE_TYPES: &[RuleType] = &[
         Section::Rules,
         Dataset,
         "No value is null, and none stands twice.",
+        Family(uniqueness::is_primary_key, UNIQUENESS),
     )
     .filtered(),
     rule(
@@ -136,6 +187,7 @@ pub static RULE_TYPES: &[RuleType] = &[
         Section::Both,
         Dataset,
         "The share of values that are not null meets the condition.",
+        Family(completeness::completeness, COMPLETENESS),
     )
     .filtered(),
     rule(
@@ -144,6 +196,7 @@ pub static RULE_TYPES: &[RuleType] = &[
         Section::Both,
         Dataset,
         "Values that stand once, by rows that are not null, meets the condition.",
+        Family(uniqueness::ratio, UNIQUENESS),
     )
     .filtered(),
     rule(
@@ -152,6 +205,7 @@ pub static RULE_TYPES: &[RuleType] = &[
         Section::Both,
         Dataset,
         "Values that stand once, by distinct values, meets the condition.",
+        Family(uniqueness::ratio, UNIQUENESS),
     )
     .filtered(),
     rule(
@@ -160,6 +214,7 @@ pub static RULE_TYPES: &[RuleType] = &[
         Section::Both,
         Dataset,
         "The number of distinct values, null counted as one, meets the condition.",
+        Family(uniqueness::ratio, UNIQUENESS),
     )
     .filtered(),
     rule(
@@ -168,16 +223,32 @@ pub static RULE_TYPES: &[RuleType] = &[
         Section::Both,
         Dataset,
         "The entropy of the values (natural logarithm) meets the condition.",
+        Family(uniqueness::ratio, UNIQUENESS),
     )
     .filtered(),
-    rule("Mean", COLUMN_NUMBER, Section::Both, Dataset, "The mean meets the condition.").filtered(),
-    rule("Sum", COLUMN_NUMBER, Section::Both, Dataset, "The sum meets the condition.").filtered(),
+    rule(
+        "Mean",
+        COLUMN_NUMBER,
+        Section::Both,
+        Dataset,
+        "The mean meets the condition.",
+        Family(statistics::statistic, STATISTICS),
+    ).filtered(),
+    rule(
+        "Sum",
+        COLUMN_NUMBER,
+        Section::Both,
+        Dataset,
+        "The sum meets the condition.",
+        Family(statistics::statistic, STATISTICS),
+    ).filtered(),
     rule(
         "StandardDeviation",
         COLUMN_NUMBER,
         Section::Both,
         Dataset,
         "The standard deviation of the population meets the condition.",
+        Family(statistics::statistic, STATISTICS),
     )
     .filtered(),
     rule(
@@ -186,6 +257,7 @@ pub static RULE_TYPES: &[RuleType] = &[
         Section::Both,
         Dataset,
         "The variance of the population meets the condition.",
+        Family(statistics::statistic, STATISTICS),
     )
     .filtered(),
     rule(
@@ -194,6 +266,7 @@ pub static RULE_TYPES: &[RuleType] = &[
         Section::Both,
         Dataset,
         "Pearson's correlation of two columns meets the condition.",
+        Family(column_correlation::column_correlation, COLUMN_CORRELATION),
     )
     .filtered(),
     rule(
@@ -202,6 +275,7 @@ pub static RULE_TYPES: &[RuleType] = &[
         Section::Both,
         Row,
         "Each value's length in characters meets the condition; null has length 0.",
+        Family(row_share::rows, COLUMN_LENGTH),
     )
     .filtered(),
     rule(
@@ -211,6 +285,7 @@ pub static RULE_TYPES: &[RuleType] = &[
         Row,
         "Each value meets the condition. Null fails, but for `!= x`, `not in [x]`, `= NULL`, `in [NULL]`; it \
          fails `!= NULL`, `!= EMPTY`, `!= WHITESPACES_ONLY` and their `not in`.",
+        Family(row_share::rows, COLUMN_VALUES),
     )
     .filtered()
     .with_threshold(),
@@ -220,6 +295,7 @@ pub static RULE_TYPES: &[RuleType] = &[
         Section::Both,
         Row,
         "Each value can be read as the type.",
+        Family(row_share::rows, COLUMN_DATA_TYPE),
     )
     .filtered()
     .with_threshold(),
@@ -229,6 +305,7 @@ pub static RULE_TYPES: &[RuleType] = &[
         Section::Both,
         Row,
         "Each value's age meets the condition.",
+        Family(row_share::rows, DATA_FRESHNESS),
     )
     .filtered(),
     rule(
@@ -237,6 +314,7 @@ pub static RULE_TYPES: &[RuleType] = &[
         Section::Both,
         Dataset,
         "The query's single value meets the condition; without one, the query answers every row of `primary`.",
+        Family(custom_sql::custom_sql, CUSTOM_SQL),
     )
     .with_threshold(),
     rule(
@@ -245,6 +323,7 @@ pub static RULE_TYPES: &[RuleType] = &[
         Section::Rules,
         Dataset,
         "The metric is not far from what it was in earlier runs.",
+        Family(detect_anomalies::detect_anomalies, DETECT_ANOMALIES),
     ),
     rule(
         "AllStatistics",
@@ -252,6 +331,7 @@ pub static RULE_TYPES: &[RuleType] = &[
         Section::Analyzers,
         Dataset,
         "All statistics of a column are gathered.",
+        Family(statistics::all_statistics, STATISTICS),
     ),
     rule(
         "FileFreshness",
@@ -259,6 +339,7 @@ pub static RULE_TYPES: &[RuleType] = &[
         Section::Both,
         Dataset,
         "Each file's time meets the condition.",
+        Family(files::file_freshness, FILES),
     )
     .with_threshold(),
     rule(
@@ -267,6 +348,7 @@ pub static RULE_TYPES: &[RuleType] = &[
         Section::Both,
         Dataset,
         "Each file's size meets the condition.",
+        Family(files::file_size, FILES),
     )
     .with_threshold(),
     rule(
@@ -275,6 +357,7 @@ pub static RULE_TYPES: &[RuleType] = &[
         Section::Both,
         Dataset,
         "The files' hashes are in the list, or those of two folders are the same.",
+        Family(files::file_match, FILES),
     ),
     rule(
         "FileUniqueness",
@@ -282,5 +365,6 @@ pub static RULE_TYPES: &[RuleType] = &[
         Section::Both,
         Dataset,
         "The share of files that no other equals meets the condition.",
+        Family(files::file_uniqueness, FILES),
     ),
 ];
