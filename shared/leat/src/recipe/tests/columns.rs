@@ -369,32 +369,32 @@ fn columns_that_are_read_together() {
     for (step, expected) in [
         (
             "{op: cross, in: [amount, kind]}",
-            "24:22: a column of text is crossed by its hash: `buckets` says of how many (add `buckets: 1024`)",
+            "24:21: a column of text is crossed by its hash: `buckets` says of how many (add `buckets: 1024`)",
         ),
         ("{op: cross, in: amount}", "24:21: one column makes no cross (name two or more)"),
         (
             "{op: cross, in: [amount, age], out: [a, b]}",
-            "24:42: `out` has 2 names; `cross` gives 1 here (one for all it reads)",
+            "24:41: `out` has 2 names; `cross` gives 1 here (one for all it reads)",
         ),
         (
             "{op: cross, in: [amount, age], out: age}",
-            "24:42: there is a column `age` already (it is made in line 10, column 14; give one of them another name)",
+            "24:41: there is a column `age` already (it is made in line 10, column 14; give one of them another name)",
         ),
         (
             "{op: cross, in: [amount, at], buckets: 9}",
-            "24:31: `at` is a timestamp; `cross` takes double, long, bool, string (derive a number of it by cast, or take another operator)",
+            "24:30: `at` is a timestamp; `cross` takes double, long, bool, string (derive a number of it by cast, or take another operator)",
         ),
         (
             "{op: tf_idf, in: kind, ngrams: [2, 1]}",
-            "24:37: `ngrams` takes a list of two whole numbers from 1 to 5, as [1, 5]; this is a list (the second is below the first)",
+            "24:36: `ngrams` takes a list of two whole numbers from 1 to 5, as [1, 5]; this is a list (the second is below the first)",
         ),
         (
             "{op: tf_idf, in: kind, ngrams: 2}",
-            "24:37: `ngrams` takes a list of two whole numbers from 1 to 5, as [1, 5]; this is the number 2 (How many words a term has, at least and at most.)",
+            "24:36: `ngrams` takes a list of two whole numbers from 1 to 5, as [1, 5]; this is the number 2 (How many words a term has, at least and at most.)",
         ),
         (
             "{op: tf_idf, in: kind, ngrams: [0, 1]}",
-            "24:37: `ngrams` takes a list of two whole numbers from 1 to 5, as [1, 5]; this is a list (How many words a term has, at least and at most.)",
+            "24:36: `ngrams` takes a list of two whole numbers from 1 to 5, as [1, 5]; this is a list (How many words a term has, at least and at most.)",
         ),
         (
             "{op: time_since, in: at, from: \"2026-01-01T00:00:00Z\"}",
