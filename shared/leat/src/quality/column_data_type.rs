@@ -4,6 +4,7 @@
 //!   `Decimal(p,s)`. A value that is no text counts by its text as Leat prints it. `with format` is for `Date`:
 //!   `dd-MM-yyyy`, `MM-dd-yyyy`, `yyyy-MM-dd`, `MM-yyyy`, `yyyy-MM`, `dd-MM`, `MM-dd`, and the same with `/`.
 //! - Gives: a verdict for each row; over a data set `Column.<c>.ColumnDataType.Compliance`, the share of rows that pass.
+//! - Names of types are read whatever their case.
 //! - Null: fails, `!=` too.
 //! - `Integer` has 32 bits, `Long` 64: blanks around are allowed, a fraction is cut off, so `12.5` counts; `1e3` does
 //!   not. `Float`, `Double` take any decimal number. `Decimal(p,s)` is rounded to `s` digits and must have no more
@@ -100,18 +101,20 @@ impl DataTypes {
     }
 }
 
+/// Whatever the case of its name, as the published examples write it.
 fn data_type(name: &str, format: Option<&str>) -> Result<DataType, String> {
-    if name != "Date" && format.is_some() {
+    let lower = name.to_ascii_lowercase();
+    if lower != "date" && format.is_some() {
         return Err(format!("the tag `format` is for `Date`, not for `{name}`"));
     }
-    Ok(match name {
-        "Boolean" => DataType::Boolean,
-        "Date" => DataType::Date(format.map(date_format).transpose()?),
-        "Timestamp" => DataType::Timestamp,
-        "Integer" => DataType::Integer,
-        "Long" => DataType::Long,
-        "Float" | "Double" => DataType::Double,
-        _ => match decimal(name) {
+    Ok(match lower.as_str() {
+        "boolean" => DataType::Boolean,
+        "date" => DataType::Date(format.map(date_format).transpose()?),
+        "timestamp" => DataType::Timestamp,
+        "integer" => DataType::Integer,
+        "long" => DataType::Long,
+        "float" | "double" => DataType::Double,
+        _ => match decimal(&lower) {
             Some((precision, scale)) => DataType::Decimal(precision, scale),
             None => {
                 let near = nearest(name, NAMES).unwrap_or("Integer");
@@ -126,7 +129,7 @@ fn data_type(name: &str, format: Option<&str>) -> Result<DataType, String> {
 
 /// The digits of `Decimal(p,s)`.
 fn decimal(name: &str) -> Option<(i64, i64)> {
-    let inside = name.strip_prefix("Decimal(")?.strip_suffix(')')?;
+    let inside = name.strip_prefix("decimal(")?.strip_suffix(')')?;
     let (precision, scale) = inside.split_once(',')?;
     let (precision, scale) = (precision.trim().parse().ok()?, scale.trim().parse().ok()?);
     ((1..=38).contains(&precision) && (0..=precision).contains(&scale))
@@ -318,7 +321,7 @@ mod tests {
         );
         check("Long", None, &["2147483648", "-9223372036854775808"], &["9223372036854775808"]);
         check("Double", None, &["1", "1.5", "1e3", " -.5 "], &["", "x", "1,5", "nan"]);
-        check("Float", None, &["1e38"], &["one"]);
+        check("FLOAT", None, &["1e38"], &["one"]);
         check(
             "Boolean",
             None,
@@ -371,7 +374,6 @@ mod tests {
     fn what_is_none_is_refused() {
         for (kind, format, why) in [
             ("Integr", None, "the nearest is `Integer`"),
-            ("integer", None, "the nearest is `Integer`"),
             ("Decimal(40,2)", None, "there is no type"),
             ("Decimal(2,3)", None, "there is no type"),
             ("Date", Some("yyyyMMdd"), "is no format of dates"),
