@@ -604,7 +604,7 @@ fn what_is_given_is_sealed() {
     assert_eq!(sealed["features"].as_array().unwrap().len(), 35);
     let event = |id: u32, words: &str| {
         json!({
-            "transaction_id": format!("t-{id:08}"), "event_time": "2026-03-01T00:00:00Z", "customer_id": "c-1",
+            "transaction_id": format!("t-{id:08}"), "event_time": format!("2026-03-01T00:00:0{id}Z"), "customer_id": "c-1",
             "merchant_id": "m-1", "amount": 3.5, "currency": "HKD", "channel": "web", "description": words,
         })
     };
