@@ -193,11 +193,12 @@ impl<'e> Round<'e> {
         let (engine, times) = (self.engine, &mut self.times);
         let mut laps = Laps::new();
         let event = parse(payload)?;
-        let found = kinesis::records(event.get().as_bytes()).map_err(|why| why.to_string())?;
+        let mut arena = Vec::new();
+        let found = kinesis::open(event.get(), &mut arena).map_err(|why| why.to_string())?;
         let mut rejects = Vec::new();
         let mut data = Vec::with_capacity(found.len());
         for record in &found {
-            match record.data() {
+            match record.bytes(&arena) {
                 Ok(bytes) => data.push((&record.coordinates, bytes)),
                 Err(reason) => rejects.push(Reject {
                     coordinates: record.coordinates.clone(),

@@ -34,7 +34,11 @@ fn decode(criterion: &mut Criterion) {
         .collect();
     let event = format!("{{\"Records\":[{}]}}", envelopes.join(","));
     group.bench_function("envelope", |bencher| {
-        bencher.iter(|| leat::decode::kinesis::records(black_box(event.as_bytes())).is_ok());
+        let mut arena = Vec::new();
+        bencher.iter(|| {
+            arena.clear();
+            leat::decode::kinesis::open(black_box(&event), &mut arena).is_ok()
+        });
     });
     group.finish();
 }
