@@ -544,6 +544,11 @@ def why_refused(unit: str, outcome: dict) -> str:
     return why
 
 
+def last_line(why: Failed) -> str:
+    """What Glue shows as a run's error is the last line of it: the failure word must stand there."""
+    return "; ".join(str(why).splitlines())
+
+
 def parse(words: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser("cleanse.py", allow_abbrev=False)
     for name, what in [
@@ -588,6 +593,5 @@ if __name__ == "__main__":
     try:
         main(sys.argv[1:])
     except Failed as why:
-        # The last line is what Glue shows as the run's error.
-        print(why, file=sys.stderr)
+        print(last_line(why), file=sys.stderr)
         sys.exit(1)

@@ -269,6 +269,5 @@ if __name__ == "__main__":
     try:
         main(sys.argv[1:])
     except Failed as why:
-        # The last line is what Glue shows as the run's error.
-        print("; ".join(str(why).splitlines()), file=sys.stderr)
+        print(cleanse.last_line(why), file=sys.stderr)
         sys.exit(1)

@@ -205,7 +205,7 @@ fn result(job: &Job, measures: &Measures, outcomes: &[Outcome], decision: &Decis
         .iter()
         .map(|outcome| {
             let mut said = json!(outcome);
-            said["action"] = outcome.action().into();
+            said["action"] = outcome.action().word().into();
             said
         })
         .collect();

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::action::RowAction;
 use super::counter::{Count, Counter, Rows, State};
 use super::evaluated::{evaluated, with_history};
 use super::frequencies::ValueHasher;
@@ -189,19 +190,15 @@ pub enum Status {
     Error,
 }
 
-/// What follows from a rule that fails, as its label `action` says: `halt`, `warn` or `quarantine`.
 impl Outcome {
-    /// The action's word: `halt` for a rule about the data set that says nothing.
-    pub fn action(&self) -> &str {
-        match self.labels.get("action").map(String::as_str) {
-            Some(action @ ("warn" | "quarantine")) => action,
-            _ => "halt",
-        }
+    /// What follows if the rule does not hold: the run goes no further, unless the rule's label says otherwise.
+    pub fn action(&self) -> RowAction {
+        RowAction::of(&self.labels).unwrap_or(RowAction::Halt)
     }
 
     /// Whether the rule does not hold, or that cannot be said, and nothing may go on.
     pub fn halts(&self) -> bool {
-        self.outcome != Status::Passed && self.action() == "halt"
+        self.outcome != Status::Passed && self.action() == RowAction::Halt
     }
 }
 
@@ -238,6 +235,7 @@ impl Evaluation {
             },
         };
         for rule in &ruleset.rules {
+            compiler.errors.extend(RowAction::check(ruleset, rule).err());
             if let Some((node, resolved)) = compiler.node(rule) {
                 let (text, labels) = (rule.to_string(), ruleset.labels(rule));
                 let evaluated = evaluated(ruleset, &resolved, context.now).to_string();

@@ -4,6 +4,7 @@
 //! [`Evaluation`] counts what the rules say of a data set. A new rule type is an entry in the table of [`types`] and
 //! a file in `rules`.
 
+mod action;
 mod column_data_type;
 mod column_length;
 mod column_values;
@@ -31,6 +32,7 @@ mod rules;
 pub mod tree;
 pub mod types;
 
+pub use action::RowAction;
 pub use history::History;
 pub use listing::Listings;
 pub use metrics::{
@@ -40,7 +42,7 @@ pub use metrics::{
 pub use parse::parse;
 pub use reference::{Reference, References};
 pub use row_rule::is_row_rule;
-pub use rows::{RowAction, RowRules};
+pub use rows::RowRules;
 pub use rules::RowOutcome;
 pub use tree::Ruleset;
 pub use types::{RULE_TYPES, RuleType};

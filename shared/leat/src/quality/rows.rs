@@ -8,25 +8,13 @@
 
 use std::sync::Arc;
 
+use super::action::RowAction;
 use super::evaluated::evaluated;
 use super::row_rule::{RowRule, diagnostic, is_row_rule};
 use super::tree::Ruleset;
 use crate::column::{Column, Type};
 use crate::diagnostic::Diagnostic;
 use crate::record::Row;
-use serde::Serialize;
-
-/// What follows from a row that fails a rule, as the rule's label `action` says, or that of `DefaultLabels`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum RowAction {
-    /// `halt`: the row is rejected, and a run over a data set with such a row goes no further.
-    Halt,
-    /// The row is rejected, and put into quarantine: what a row rule does that says nothing else.
-    Quarantine,
-    /// `warn`: the row goes on, and its verdict says so.
-    Warn,
-}
 
 /// The row rules of a ruleset, ready for rows.
 #[derive(Debug)]
@@ -45,7 +33,7 @@ impl RowRules {
         ruleset: &Ruleset,
         columns: &[(String, Type)],
     ) -> Result<RowRules, Vec<Diagnostic>> {
-        let mut refusals = Vec::new();
+        let (mut refusals, mut wrong) = (Vec::new(), Vec::new());
         let mut rules = RowRules {
             rules: Vec::new(),
             texts: Vec::new(),
@@ -54,6 +42,7 @@ impl RowRules {
             hash: ruleset.hash().into(),
         };
         for rule in &ruleset.rules {
+            wrong.extend(RowAction::check(ruleset, rule).err());
             // With the values of variables: what decides of a row stands in its rule's text.
             let text = evaluated(ruleset, rule, None).to_string();
             if !is_row_rule(rule) {
@@ -61,17 +50,12 @@ impl RowRules {
             } else if let Some(compiled) = RowRule::new(ruleset, rule, columns, &mut refusals) {
                 rules.rules.push(compiled);
                 rules.texts.push(text);
-                rules.actions.push(match ruleset.labels(rule).get("action").map(String::as_str) {
-                    Some("halt") => RowAction::Halt,
-                    Some("warn") => RowAction::Warn,
-                    _ => RowAction::Quarantine,
-                });
+                let action = RowAction::of(&ruleset.labels(rule));
+                rules.actions.push(action.unwrap_or(RowAction::Quarantine));
             }
         }
-        if refusals.is_empty() {
-            return Ok(rules);
-        }
-        Err(refusals.iter().map(|(rule, r)| diagnostic(ruleset, rule, r)).collect())
+        wrong.extend(refusals.iter().map(|(rule, r)| diagnostic(ruleset, rule, r)));
+        if wrong.is_empty() { Ok(rules) } else { Err(wrong) }
     }
 
     /// For each row the row rules that it fails, by index, ascending; empty for a good row.

@@ -11,8 +11,8 @@
 //! - Quantiles: `averaged_inverted_cdf` is a value that was seen, or halfway between two if the quantile lies between
 //!   them; `linear` is between the two values around it.
 //! - Edges: edges nearer to each other than 1e−8 are one (not with `uniform`), so that there can be fewer bins. A constant
-//!   column has one bin. Nothing fitted gives null. Above 100,000 different values edges come from a histogram and are
-//!   within 0.1 %.
+//!   column has one bin. Where nothing was fitted there is no bin: a number gives null, and with `missing: keep` the bin
+//!   of its own is bin 0. Above 100,000 different values edges come from a histogram and are within 0.1 %.
 //! - State: the edges between bins, how many values they come from, and whether they are `exact`. Counts are by value, so
 //!   parts of the data are fitted and merged in any order.
 //! - Errors: `quantiles` without `strategy: quantile`.
