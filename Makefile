@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help doctor build venv try demo traffic test package clean parity bench fuzz
+.PHONY: help doctor build venv try demo traffic test package clean parity conformance bench fuzz
 
 FAST := --profile fast
 
@@ -38,6 +38,10 @@ test: ## everything that continuous integration runs
 parity: ## one corpus through every path: equal to the bit
 	cargo build $(FAST) --all-targets
 	cargo test $(FAST) --test parity -- --nocapture
+
+conformance: ## public events, rulesets and hostile texts: make conformance DIR=<folder>
+	@test -d "$(DIR)" || { echo "make conformance DIR=<folder>: the folder with the test material" >&2; exit 2; }
+	LEAT_CONFORMANCE=$(abspath $(DIR)) cargo test $(FAST) --no-fail-fast -- conformance of_others
 
 bench: ## Leat beside a program written by hand, the floor, and other stacks: one table
 	@scripts/doctor rust

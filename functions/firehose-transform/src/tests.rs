@@ -219,3 +219,41 @@ async fn an_aggregate_of_nothing_is_dropped() {
     assert_eq!(answers[0]["result"], "ProcessingFailed");
     assert_eq!(accounts.quarantined, 1);
 }
+
+/// Requests as AWS and the SDKs show them, from the folder that the variable LEAT_CONFORMANCE names: every record is
+/// answered once, in order; what Leat has no recipe for fails by itself.
+#[tokio::test]
+#[allow(clippy::disallowed_methods)]
+async fn requests_of_others() {
+    let Some(folder) = std::env::var_os("LEAT_CONFORMANCE") else {
+        println!("skipped: LEAT_CONFORMANCE names no folder");
+        return;
+    };
+    let mut asked = 0;
+    for file in std::fs::read_dir(std::path::PathBuf::from(folder).join("events/firehose")).unwrap()
+    {
+        let path = file.unwrap().path();
+        let event = std::fs::read_to_string(&path).unwrap();
+        let request: Value = serde_json::from_str(&event).unwrap();
+        if path.to_string_lossy().contains("response") {
+            continue;
+        }
+        let (answers, accounts) = ask(&Twin::default(), &event).await.unwrap();
+        let ids = |records: &[Value]| -> Vec<Value> {
+            records.iter().map(|record| record["recordId"].clone()).collect()
+        };
+        let wanted = ids(request["records"].as_array().unwrap());
+        assert!(!wanted.is_empty(), "{}", path.display());
+        assert_eq!(ids(&answers), wanted, "{}", path.display());
+        let words: Vec<_> =
+            answers.iter().map(|answer| answer["result"].as_str().unwrap()).collect();
+        assert!(
+            words.iter().all(|word| *word == "ProcessingFailed"),
+            "{}: {words:?}",
+            path.display()
+        );
+        assert_eq!(accounts.written, 0, "{}", path.display());
+        asked += 1;
+    }
+    assert!(asked >= 8, "{asked}");
+}
