@@ -8,8 +8,11 @@ use sqlparser::ast::{
 };
 
 use super::functions::{self, Builtin, FUNCTIONS};
+use super::spark;
 use super::sql::{self, ALLOWED};
-use super::{Arithmetic, Compare, ExpressionError, MAX_DEPTH, Node, Op, Program};
+use super::{
+    Arithmetic, Compare, ExpressionError, MAX_DEPTH, MAX_PREDICATE_DEPTH, Node, Op, Program,
+};
 use crate::calendar::Unit;
 use crate::column::Type;
 use crate::diagnostic::nearest;
@@ -19,16 +22,35 @@ use crate::pattern::Pattern;
 /// Compiles `text` over `columns`, whose index is their slot. The names of columns are exact.
 pub fn compile(text: &str, columns: &[(String, Type)]) -> Result<Program, ExpressionError> {
     let tree = sql::parse(text)?;
-    let mut compiler = Compiler { text, columns, reads: BTreeMap::new(), depth: 0 };
-    let Some(root) = compiler.node(&tree)? else {
-        return Err(error(
+    let mut compiler = Compiler::new(text, columns, false);
+    match compiler.node(&tree)? {
+        Some(root) => Ok(compiler.program(root)),
+        None => Err(error(
             0,
             "the expression is missing for every row",
             Some("give it a type, as cast(null as double), or leave it out".into()),
-        ));
-    };
-    let (reads, places) = compiler.reads.into_iter().unzip();
-    Ok(Program { root, reads, places })
+        )),
+    }
+}
+
+/// Compiles a condition as `where` of a rule has it, which is Spark's SQL without ANSI mode. It departs from an
+/// expression in this: types go together where one can be read as the other, and what cannot is null; names of columns
+/// are without regard to case where only one is meant; text may stand in double quotes; `<=>` is an equality to which
+/// null is like null; `cast` knows Spark's types; a column's doubles that are not finite are values.
+pub fn compile_predicate(
+    text: &str,
+    columns: &[(String, Type)],
+) -> Result<Program, ExpressionError> {
+    let tree = sql::parse_predicate(text)?;
+    let mut compiler = Compiler::new(text, columns, true);
+    match compiler.node(&tree)?.unwrap_or(truth(Op::Null)) {
+        root if root.kind == Type::Bool => Ok(compiler.program(root)),
+        _ => Err(error(
+            0,
+            "it is a value and no condition",
+            Some("compare it, as in `x > 0`".into()),
+        )),
+    }
 }
 
 /// `null` alone has no type until its place gives it one; it and what is made of it alone is `None`.
@@ -41,14 +63,28 @@ struct Compiler<'a> {
     /// Slot → where it is first read.
     reads: BTreeMap<usize, usize>,
     depth: usize,
+    /// See [`compile_predicate`].
+    predicate: bool,
+}
+
+impl<'a> Compiler<'a> {
+    fn new(text: &'a str, columns: &'a [(String, Type)], predicate: bool) -> Self {
+        Compiler { text, columns, reads: BTreeMap::new(), depth: 0, predicate }
+    }
+
+    fn program(self, root: Node) -> Program {
+        let (reads, places) = self.reads.into_iter().unzip();
+        Program { root, reads, places }
+    }
 }
 
 impl Compiler<'_> {
     fn node(&mut self, tree: &Expr) -> Compiled<Typed> {
-        if self.depth >= MAX_DEPTH {
+        let most = if self.predicate { MAX_PREDICATE_DEPTH } else { MAX_DEPTH };
+        if self.depth >= most {
             return Err(error(
                 self.at(tree),
-                format!("the expression is nested deeper than {MAX_DEPTH}"),
+                format!("the expression is nested deeper than {most}"),
                 Some("use in (…) for many values, or split it into several derived columns".into()),
             ));
         }
@@ -72,8 +108,8 @@ impl Compiler<'_> {
                 let list = list.iter().map(|e| self.node(e)).collect::<Compiled<Vec<_>>>()?;
                 let kind = self.common(tree, "in", std::iter::once(&value).chain(&list))?;
                 let op = Op::In(
-                    boxed(settle(value, kind)),
-                    list.into_iter().map(|e| settle(e, kind)).collect(),
+                    boxed(self.settle(value, kind)),
+                    list.into_iter().map(|e| self.settle(e, kind)).collect(),
                 );
                 Ok(Some(negate_if(*negated, truth(op))))
             }
@@ -81,7 +117,7 @@ impl Compiler<'_> {
                 let parts = [self.node(expr)?, self.node(low)?, self.node(high)?];
                 let kind = self.common(tree, "between", &parts)?;
                 self.ordered(tree, "between", kind)?;
-                let [value, low, high] = parts.map(|part| boxed(settle(part, kind)));
+                let [value, low, high] = parts.map(|part| boxed(self.settle(part, kind)));
                 Ok(Some(negate_if(*negated, truth(Op::Between(value, low, high)))))
             }
             Expr::Like { negated, any: false, expr, pattern, escape_char: None } => {
@@ -105,8 +141,8 @@ impl Compiler<'_> {
     }
 
     fn column(&mut self, name: &Ident) -> Compiled<Node> {
-        let slot = self.columns.iter().position(|(column, _)| *column == name.value);
-        let Some(slot) = slot else {
+        let exact = self.columns.iter().position(|(column, _)| *column == name.value);
+        let Some(slot) = exact.or_else(|| self.folded(&name.value)) else {
             let names = self.columns.iter().map(|(name, _)| name.as_str());
             let near = nearest(&name.value, names).map(|near| format!("did you mean `{near}`?"));
             let quoted = name.quote_style == Some('"');
@@ -119,14 +155,23 @@ impl Compiler<'_> {
             return Err(error(sql::start_of(self.text, name.span), message, hint));
         };
         self.reads.entry(slot).or_insert(sql::start_of(self.text, name.span));
-        Ok(Node { kind: self.columns[slot].1, op: Op::Column(slot) })
+        let op = if self.predicate { Op::Raw(slot) } else { Op::Column(slot) };
+        Ok(Node { kind: self.columns[slot].1, op })
+    }
+
+    /// In a predicate: the only column that differs from `name` by case alone.
+    fn folded(&self, name: &str) -> Option<usize> {
+        let lower = name.to_lowercase();
+        let like = |at: &usize| self.columns[*at].0.to_lowercase() == lower;
+        let mut found = (0..self.columns.len()).filter(|_| self.predicate).filter(like);
+        found.next().filter(|_| found.next().is_none())
     }
 
     fn literal(&self, value: &Value, tree: &Expr) -> Compiled<Typed> {
         Ok(Some(match value {
             Value::Null => return Ok(None),
             Value::Boolean(bool) => truth(Op::Bool(*bool)),
-            Value::SingleQuotedString(text) => {
+            Value::SingleQuotedString(text) | Value::DoubleQuotedString(text) => {
                 Node { kind: Type::String, op: Op::String(text.clone()) }
             }
             Value::Number(digits, _) => self.number(digits, tree)?,
@@ -162,14 +207,11 @@ impl Compiler<'_> {
         match op {
             UnaryOperator::Not => {
                 self.expect_bool(inner, "not", &node)?;
-                Ok(Some(not(settle(node, Type::Bool))))
+                Ok(Some(not(self.settle(node, Type::Bool))))
             }
             UnaryOperator::Minus | UnaryOperator::Plus => {
-                self.expect_number(
-                    inner,
-                    if op == UnaryOperator::Plus { "+" } else { "-" },
-                    &node,
-                )?;
+                let word = if op == UnaryOperator::Plus { "+" } else { "-" };
+                let node = self.number_of(inner, word, node)?;
                 Ok(node.map(|node| match op {
                     UnaryOperator::Plus => node,
                     _ => Node { kind: node.kind, op: Op::Negate(boxed(node)) },
@@ -194,7 +236,7 @@ impl Compiler<'_> {
         if matches!(op, B::And | B::Or) {
             self.expect_bool(left, &word, &a)?;
             self.expect_bool(right, &word, &b)?;
-            let (a, b) = (boxed(settle(a, Type::Bool)), boxed(settle(b, Type::Bool)));
+            let (a, b) = (boxed(self.settle(a, Type::Bool)), boxed(self.settle(b, Type::Bool)));
             return Ok(Some(truth(if *op == B::And { Op::And(a, b) } else { Op::Or(a, b) })));
         }
         if let Some(compare) = comparison(op) {
@@ -203,8 +245,18 @@ impl Compiler<'_> {
             if !matches!(compare, Compare::Equal | Compare::NotEqual) {
                 self.ordered(tree, &word, kind)?;
             }
-            let [a, b] = parts.map(|part| boxed(settle(part, kind)));
+            let [a, b] = parts.map(|part| boxed(self.settle(part, kind)));
             return Ok(Some(truth(Op::Compare(compare, a, b))));
+        }
+        if *op == B::Spaceship {
+            let parts = [a, b];
+            let kind = self.common(tree, &word, &parts)?;
+            let [a, b] = parts.map(|part| boxed(self.settle(part, kind)));
+            let nulls = [a.clone(), b.clone()].map(|part| boxed(truth(Op::IsNull(part))));
+            let [none, neither] = nulls;
+            let equal = truth(Op::Compare(Compare::Equal, a, b));
+            let both = truth(Op::And(none, neither));
+            return Ok(Some(truth(Op::Coalesce(vec![equal, both]))));
         }
         let Some(arithmetic) = arithmetic(op) else {
             return Err(error(
@@ -213,9 +265,7 @@ impl Compiler<'_> {
                 Some(ALLOWED.into()),
             ));
         };
-        self.expect_number(left, &word, &a)?;
-        self.expect_number(right, &word, &b)?;
-        let parts = [a, b];
+        let parts = [self.number_of(left, &word, a)?, self.number_of(right, &word, b)?];
         if parts.iter().all(Option::is_none) {
             return Ok(None);
         }
@@ -223,7 +273,7 @@ impl Compiler<'_> {
             Arithmetic::Divide => Type::Double,
             _ => self.common(tree, &word, &parts)?,
         };
-        let [a, b] = parts.map(|part| boxed(settle(part, kind)));
+        let [a, b] = parts.map(|part| boxed(self.settle(part, kind)));
         Ok(Some(Node { kind, op: Op::Arithmetic(arithmetic, a, b) }))
     }
 
@@ -250,7 +300,7 @@ impl Compiler<'_> {
             error(self.at(tree), message, Some("write it in single quotes".into()))
         })?;
         let pattern = read(text).map_err(|why| error(self.at(pattern), why, None))?;
-        let op = Op::Matches(pattern, boxed(settle(node, Type::String)));
+        let op = Op::Matches(pattern, boxed(self.settle(node, Type::String)));
         Ok(Some(negate_if(negated, truth(op))))
     }
 
@@ -278,25 +328,32 @@ impl Compiler<'_> {
         if results.iter().all(Option::is_none) {
             return Ok(None);
         }
-        let kind = self.common(tree, "case", &results)?;
+        let kind = self.result(tree, "case", &results)?;
         let compared = match &value {
             Some(value) => self.common(tree, "case", std::iter::once(value).chain(&conditions))?,
             None => Type::Bool,
         };
-        let otherwise = boxed(settle(results.pop().flatten(), kind));
+        let otherwise = boxed(self.settle(results.pop().flatten(), kind));
         let arms = conditions
             .into_iter()
-            .map(|node| settle(node, compared))
-            .zip(results.into_iter().map(|node| settle(node, kind)))
+            .map(|node| self.settle(node, compared))
+            .zip(results.into_iter().map(|node| self.settle(node, kind)))
             .collect();
-        let operand = value.map(|value| boxed(settle(value, compared)));
+        let operand = value.map(|value| boxed(self.settle(value, compared)));
         Ok(Some(Node { kind, op: Op::Case { operand, arms, otherwise } }))
     }
 
     fn cast(&mut self, inner: &Expr, target: &DataType) -> Compiled<Node> {
         let word = target.to_string().to_lowercase();
         let word = word.split('(').next().unwrap_or_default();
-        let kind = Type::ALL.into_iter().find(|kind| kind.word() == word);
+        if self.predicate && word == "date" {
+            return Ok(spark::date(self.node(inner)?));
+        }
+        let mut kind = Type::ALL.into_iter().find(|kind| kind.word() == word);
+        if self.predicate {
+            let target = spark::TARGETS.iter().find(|(name, _)| *name == word);
+            kind = target.map(|(_, kind)| *kind);
+        }
         let Some(kind) = kind else {
             let near = nearest(word, Type::ALL.map(Type::word));
             let near = near.or(match word {
@@ -314,6 +371,7 @@ impl Compiler<'_> {
         };
         let Some(node) = self.node(inner)? else { return Ok(Node { kind, op: Op::Null }) };
         let refused = match (node.kind, kind) {
+            _ if self.predicate => None,
             (Type::Double, Type::Timestamp) => {
                 Some("cast it to long first: seconds, or ms, µs, ns by magnitude")
             }
@@ -328,7 +386,7 @@ impl Compiler<'_> {
                 format!("a {} cannot be cast to {kind}", node.kind),
                 Some(hint.into()),
             )),
-            None => Ok(settle(Some(node), kind)),
+            None => Ok(self.settle(Some(node), kind)),
         }
     }
 
@@ -350,25 +408,29 @@ impl Compiler<'_> {
         for argument in &arguments {
             nodes.push(self.node(argument)?);
         }
+        if let (Builtin::IsNull, [node]) = (function.builtin, nodes.as_mut_slice()) {
+            let null = node.take().unwrap_or(truth(Op::Null));
+            return Ok(Some(truth(Op::IsNull(boxed(null)))));
+        }
         if nodes.iter().all(Option::is_none) {
             return Ok(None);
         }
         let name = function.name;
         match (function.builtin, nodes.as_mut_slice()) {
             (Builtin::Number(of), [node]) => {
-                self.expect_number(tree, name, node)?;
-                let op = Op::Number(of, boxed(settle(node.take(), Type::Double)));
+                let node = self.number_of(tree, name, node.take())?;
+                let op = Op::Number(of, boxed(self.settle(node, Type::Double)));
                 Ok(Some(Node { kind: Type::Double, op }))
             }
             (Builtin::Numbers(of), [a, b]) => {
-                self.expect_number(tree, name, a)?;
-                self.expect_number(tree, name, b)?;
-                let [a, b] = [a, b].map(|node| boxed(settle(node.take(), Type::Double)));
+                let a = self.number_of(tree, name, a.take())?;
+                let b = self.number_of(tree, name, b.take())?;
+                let [a, b] = [a, b].map(|node| boxed(self.settle(node, Type::Double)));
                 Ok(Some(Node { kind: Type::Double, op: Op::Numbers(of, a, b) }))
             }
             (Builtin::Whole(of), [node]) => {
-                self.expect_number(tree, name, node)?;
-                Ok(node.take().map(|node| match node.kind {
+                let node = self.number_of(tree, name, node.take())?;
+                Ok(node.map(|node| match node.kind {
                     Type::Double => Node { kind: node.kind, op: Op::Number(of, boxed(node)) },
                     _ => node,
                 }))
@@ -376,12 +438,12 @@ impl Compiler<'_> {
             (Builtin::Extreme(order), _) => {
                 let kind = self.common(tree, name, &nodes)?;
                 self.ordered(tree, name, kind)?;
-                let nodes = nodes.into_iter().map(|node| settle(node, kind)).collect();
+                let nodes = nodes.into_iter().map(|node| self.settle(node, kind)).collect();
                 Ok(Some(Node { kind, op: Op::Extreme(order, nodes) }))
             }
             (Builtin::OfTime(of), [node]) => {
                 self.expect_kind(tree, name, node, Type::Timestamp)?;
-                let op = Op::OfTime(of, boxed(settle(node.take(), Type::Timestamp)));
+                let op = Op::OfTime(of, boxed(self.settle(node.take(), Type::Timestamp)));
                 Ok(Some(Node { kind: Type::Long, op }))
             }
             (Builtin::Truncate, [_, node]) => {
@@ -393,38 +455,63 @@ impl Compiler<'_> {
                     let message = format!("the first argument of `{name}` is none of {words}");
                     return Err(error(self.at(tree), message, Some(function.signature.into())));
                 };
-                let op = Op::Truncate(unit, boxed(settle(node.take(), Type::Timestamp)));
+                let op = Op::Truncate(unit, boxed(self.settle(node.take(), Type::Timestamp)));
                 Ok(Some(Node { kind: Type::Timestamp, op }))
             }
             (Builtin::SecondsBetween, [from, to]) => {
                 self.expect_kind(tree, name, from, Type::Timestamp)?;
                 self.expect_kind(tree, name, to, Type::Timestamp)?;
-                let [from, to] = [from, to].map(|n| boxed(settle(n.take(), Type::Timestamp)));
+                let [from, to] = [from, to].map(|n| boxed(self.settle(n.take(), Type::Timestamp)));
                 Ok(Some(Node { kind: Type::Double, op: Op::SecondsBetween(from, to) }))
             }
             (Builtin::OfText(of), [node]) => {
                 self.expect_kind(tree, name, node, Type::String)?;
-                let op = Op::OfText(of, boxed(settle(node.take(), Type::String)));
+                let op = Op::OfText(of, boxed(self.settle(node.take(), Type::String)));
                 Ok(Some(Node { kind: Type::String, op }))
+            }
+            (Builtin::Concat, nodes) => {
+                let mut parts = Vec::with_capacity(nodes.len());
+                for node in nodes {
+                    self.expect_kind(tree, name, node, Type::String)?;
+                    parts.push(self.settle(node.take(), Type::String));
+                }
+                Ok(Some(Node { kind: Type::String, op: Op::Concat(parts) }))
+            }
+            (Builtin::Substring, [text, places @ ..]) => {
+                self.expect_kind(tree, name, text, Type::String)?;
+                let text = boxed(self.settle(text.take(), Type::String));
+                let mut longs = Vec::with_capacity(2);
+                for place in places {
+                    self.expect_kind(tree, name, place, Type::Long)?;
+                    longs.push(boxed(self.settle(place.take(), Type::Long)));
+                }
+                let mut longs = longs.into_iter();
+                let from = longs.next().unwrap_or_else(|| boxed(self.settle(None, Type::Long)));
+                let op = Op::Substring(text, from, longs.next());
+                Ok(Some(Node { kind: Type::String, op }))
+            }
+            (Builtin::ToDate, [node]) => {
+                self.expect_kind(tree, name, node, Type::Timestamp)?;
+                Ok(Some(spark::date(node.take())))
             }
             (Builtin::Length, [node]) => {
                 self.expect_kind(tree, name, node, Type::String)?;
-                let op = Op::Length(boxed(settle(node.take(), Type::String)));
+                let op = Op::Length(boxed(self.settle(node.take(), Type::String)));
                 Ok(Some(Node { kind: Type::Long, op }))
             }
             (Builtin::Abs, [node]) => {
-                self.expect_number(tree, function.name, node)?;
-                Ok(node.take().map(|node| Node { kind: node.kind, op: Op::Abs(boxed(node)) }))
+                let node = self.number_of(tree, name, node.take())?;
+                Ok(node.map(|node| Node { kind: node.kind, op: Op::Abs(boxed(node)) }))
             }
             (Builtin::NullIf, [a, b]) => {
                 let compared = self.common(tree, function.name, [&*a, &*b])?;
                 let Some(a) = a.take() else { return Ok(None) };
-                let b = settle(b.take(), compared);
+                let b = self.settle(b.take(), compared);
                 Ok(Some(Node { kind: a.kind, op: Op::NullIf(boxed(a), boxed(b)) }))
             }
             _ => {
-                let kind = self.common(tree, function.name, &nodes)?;
-                let nodes = nodes.into_iter().map(|node| settle(node, kind)).collect();
+                let kind = self.result(tree, name, &nodes)?;
+                let nodes = nodes.into_iter().map(|node| self.settle(node, kind)).collect();
                 Ok(Some(Node { kind, op: Op::Coalesce(nodes) }))
             }
         }
@@ -465,8 +552,12 @@ impl Compiler<'_> {
         what: &str,
         nodes: impl IntoIterator<Item = &'n Typed>,
     ) -> Compiled<Type> {
+        let kinds = nodes.into_iter().flatten().map(|node| node.kind);
+        if self.predicate {
+            return Ok(spark::compared(kinds));
+        }
         let mut common: Option<Type> = None;
-        for kind in nodes.into_iter().flatten().map(|node| node.kind) {
+        for kind in kinds {
             common = Some(match common {
                 None => kind,
                 Some(other) if other == kind => kind,
@@ -483,10 +574,18 @@ impl Compiler<'_> {
         Ok(common.unwrap_or(Type::Bool))
     }
 
+    /// The type of what is one of `nodes`.
+    fn result(&self, tree: &Expr, what: &str, nodes: &[Typed]) -> Compiled<Type> {
+        if self.predicate {
+            return Ok(spark::widest(nodes.iter().flatten().map(|node| node.kind)));
+        }
+        self.common(tree, what, nodes)
+    }
+
     /// Refuses `<`, `>` and `between` on bools, most often a chain `a < b < c`.
     fn ordered(&self, tree: &Expr, what: &str, kind: Type) -> Compiled<()> {
         match kind {
-            Type::Bool => Err(error(
+            Type::Bool if !self.predicate => Err(error(
                 self.at(tree),
                 format!("`{what}` has no order of bools"),
                 Some("for a range write x between a and b, or a < x and x < b".into()),
@@ -497,7 +596,7 @@ impl Compiler<'_> {
 
     fn expect_bool(&self, tree: &Expr, what: &str, node: &Typed) -> Compiled<()> {
         match node {
-            Some(node) if node.kind != Type::Bool => Err(error(
+            Some(node) if node.kind != Type::Bool && !self.predicate => Err(error(
                 self.at(tree),
                 format!("`{what}` takes a bool; this is a {}", node.kind),
                 Some("compare it, as in x <> 0".into()),
@@ -506,25 +605,38 @@ impl Compiler<'_> {
         }
     }
 
-    fn expect_number(&self, tree: &Expr, what: &str, node: &Typed) -> Compiled<()> {
+    /// A number as it is; all else is refused, or read as a double in a predicate.
+    fn number_of(&self, tree: &Expr, what: &str, node: Typed) -> Compiled<Typed> {
         match node {
-            Some(node) if !node.kind.is_numeric() => Err(error(
+            Some(node) if node.kind.is_numeric() => Ok(Some(node)),
+            Some(node) if self.predicate => Ok(Some(spark::convert(Some(node), Type::Double))),
+            Some(node) => Err(error(
                 self.at(tree),
                 format!("`{what}` takes numbers; this is a {}", node.kind),
                 Some("cast it, as in cast(x as double)".into()),
             )),
-            _ => Ok(()),
+            None => Ok(None),
         }
     }
 
     fn expect_kind(&self, tree: &Expr, what: &str, node: &Typed, kind: Type) -> Compiled<()> {
         match node {
-            Some(node) if node.kind != kind => Err(error(
+            Some(node) if node.kind != kind && !self.predicate => Err(error(
                 self.at(tree),
                 format!("`{what}` takes a {kind}; this is a {}", node.kind),
                 Some(format!("cast it, as in cast(x as {kind})")),
             )),
             _ => Ok(()),
+        }
+    }
+
+    /// `node` as a `kind`; a null becomes a null of that type.
+    fn settle(&self, node: Typed, kind: Type) -> Node {
+        match node {
+            node if self.predicate => spark::convert(node, kind),
+            None => Node { kind, op: Op::Null },
+            Some(node) if node.kind == kind => node,
+            Some(node) => Node { kind, op: Op::Cast(boxed(node)) },
         }
     }
 
@@ -553,20 +665,11 @@ fn negate_if(negated: bool, node: Node) -> Node {
     if negated { not(node) } else { node }
 }
 
-/// `node` as a `kind`; a null becomes a null of that type.
-fn settle(node: Typed, kind: Type) -> Node {
-    match node {
-        None => Node { kind, op: Op::Null },
-        Some(node) if node.kind == kind => node,
-        Some(node) => Node { kind, op: Op::Cast(boxed(node)) },
-    }
-}
-
 /// The text of a literal.
 fn literal_text(tree: &Expr) -> Option<&str> {
     match tree {
         Expr::Value(value) => match &value.value {
-            Value::SingleQuotedString(text) => Some(text),
+            Value::SingleQuotedString(text) | Value::DoubleQuotedString(text) => Some(text),
             _ => None,
         },
         _ => None,

@@ -23,6 +23,11 @@ pub(super) fn evaluate<'c>(node: &Node, columns: &'c [Column], rows: usize) -> C
 
     match &node.op {
         Op::Column(slot) => read(columns.get(*slot), node.kind, rows),
+        Op::Raw(slot) => match columns.get(*slot).filter(|column| column.kind() == node.kind) {
+            Some(column) if column.len() == rows => Cow::Borrowed(column),
+            Some(column) => make(&mut |row, out| out.push(column.get(row))),
+            None => constant(Value::Null),
+        },
         Op::Null => constant(Value::Null),
         Op::Bool(x) => constant(Value::Bool(*x)),
         Op::Long(x) => constant(Value::Long(*x)),
@@ -163,6 +168,41 @@ pub(super) fn evaluate<'c>(node: &Node, columns: &'c [Column], rows: usize) -> C
                 None => out.push(Value::Null),
             })
         }
+        Op::Concat(parts) => {
+            let parts: Vec<_> = parts.iter().map(of).collect();
+            let mut text = String::new();
+            make(&mut |row, out| {
+                text.clear();
+                let whole =
+                    parts.iter().all(|part| part.text(row).map(|t| text.push_str(t)).is_some());
+                out.push(if whole { Value::String(&text) } else { Value::Null });
+            })
+        }
+        Op::Substring(text, from, count) => {
+            let (text, from) = (of(text), of(from));
+            let count = count.as_deref().map(of);
+            let long = |column: &Column, row| match column.get(row) {
+                Value::Long(x) => Some(x),
+                _ => None,
+            };
+            make(&mut |row, out| {
+                let count = match &count {
+                    None => Some(None),
+                    Some(count) => long(count, row).map(Some),
+                };
+                out.push(match (text.text(row), long(&from, row), count) {
+                    (Some(text), Some(from), Some(count)) => {
+                        Value::String(substring(text, from, count))
+                    }
+                    _ => Value::Null,
+                });
+            })
+        }
+        Op::TimeOfText(function, inner) => {
+            let inner = of(inner);
+            let time = |row| inner.text(row).and_then(function);
+            make(&mut |row, out| out.push(time(row).map_or(Value::Null, Value::Timestamp)))
+        }
         Op::Length(inner) => {
             let inner = of(inner);
             let length = |row| i64::try_from(inner.text(row)?.chars().count()).ok();
@@ -193,6 +233,23 @@ fn read(column: Option<&Column>, kind: Type, rows: usize) -> Cow<'_, Column> {
     let mut out = Column::new(kind);
     (0..rows).for_each(|row| out.push(if finite(row) { column.get(row) } else { Value::Null }));
     Cow::Owned(out)
+}
+
+/// The characters of `text` from `from` on, so many or all: 1 is the first, as is 0; below 0 it counts from the end.
+fn substring(text: &str, from: i64, count: Option<i64>) -> &str {
+    let length = text.chars().count() as i64;
+    let start = match from {
+        1.. => from - 1,
+        0 => 0,
+        _ => length.saturating_add(from),
+    };
+    let end = count.map_or(length, |count| start.saturating_add(count.max(0)).clamp(0, length));
+    let start = start.clamp(0, length);
+    let byte = |character: i64| {
+        let character = usize::try_from(character).unwrap_or_default();
+        text.char_indices().nth(character).map_or(text.len(), |(byte, _)| byte)
+    };
+    text.get(byte(start)..byte(end.max(start))).unwrap_or_default()
 }
 
 fn truth(column: &Column, row: usize) -> Option<bool> {

@@ -41,6 +41,14 @@ pub(super) enum Builtin {
     Truncate,
     /// Two timestamps.
     SecondsBetween,
+    /// Texts to their sequence.
+    Concat,
+    /// Text, long and perhaps long.
+    Substring,
+    /// Anything to whether it is missing.
+    IsNull,
+    /// A timestamp to its midnight.
+    ToDate,
     /// A text to a text.
     OfText(fn(&str) -> Cow<'_, str>),
     /// A text to a long.
@@ -108,6 +116,14 @@ pub const FUNCTIONS: &[Function] = &[
         summary: "The first argument that is not missing.",
         builtin: Builtin::Coalesce,
     },
+    Function {
+        name: "concat",
+        min: 1,
+        max: 64,
+        signature: "concat(text, …) → string",
+        summary: "One text after the other; missing where one of them is.",
+        builtin: Builtin::Concat,
+    },
     number("cos", "cos(number) → double", "The cosine of an angle in radians.", libm::cos),
     Function {
         name: "date_trunc",
@@ -146,6 +162,14 @@ pub const FUNCTIONS: &[Function] = &[
         builtin: Builtin::Extreme(Ordering::Greater),
     },
     of_time("hour", "hour(timestamp) → long", "The hour in UTC.", Moment::hour),
+    Function {
+        name: "isnull",
+        min: 1,
+        max: 1,
+        signature: "isnull(a) → bool",
+        summary: "Whether it is missing.",
+        builtin: Builtin::IsNull,
+    },
     Function {
         name: "least",
         min: 2,
@@ -195,6 +219,14 @@ pub const FUNCTIONS: &[Function] = &[
         builtin: Builtin::NullIf,
     },
     Function {
+        name: "nvl",
+        min: 2,
+        max: 2,
+        signature: "nvl(a, b) → their common type",
+        summary: "a, or b where a is missing.",
+        builtin: Builtin::Coalesce,
+    },
+    Function {
         name: "pow",
         min: 2,
         max: 2,
@@ -221,8 +253,32 @@ pub const FUNCTIONS: &[Function] = &[
     number("sign", "sign(number) → double", "-1, 0 or 1.", sign),
     number("sin", "sin(number) → double", "The sine of an angle in radians.", libm::sin),
     number("sqrt", "sqrt(number) → double", "The square root; missing below 0.", libm::sqrt),
-    of_text("trim", "trim(text) → string", "Without blanks around it.", |text| {
-        text.trim().into()
+    Function {
+        name: "substr",
+        min: 2,
+        max: 3,
+        signature: "substr(text, from[, count]) → string",
+        summary: "So many characters, all without count; 1 is the first, −1 the last.",
+        builtin: Builtin::Substring,
+    },
+    Function {
+        name: "substring",
+        min: 2,
+        max: 3,
+        signature: "substring(text, from[, count]) → string",
+        summary: "So many characters, all without count; 1 is the first, −1 the last.",
+        builtin: Builtin::Substring,
+    },
+    Function {
+        name: "to_date",
+        min: 1,
+        max: 1,
+        signature: "to_date(timestamp) → timestamp",
+        summary: "The beginning of its day in UTC.",
+        builtin: Builtin::ToDate,
+    },
+    of_text("trim", "trim(text) → string", "Without spaces around it.", |text| {
+        text.trim_matches(' ').into()
     }),
     of_text("upper", "upper(text) → string", "In capitals.", |text| text.to_uppercase().into()),
     of_time("week", "week(timestamp) → long", "The week of ISO 8601 in UTC.", Moment::week),

@@ -1,4 +1,5 @@
-//! SQL scalar expressions over the columns of a batch: parsed, typed, evaluated.
+//! SQL scalar expressions over the columns of a batch: parsed, typed, evaluated. Recipes derive columns by them
+//! ([`compile`]); rules choose their rows ([`compile_predicate`]).
 //!
 //! What there is: columns, literals, `+ - * / %`, comparisons, `and`, `or`, `not`, `is [not] null`, `in`, `between`,
 //! `like` and `rlike` with a literal pattern, `case` in both forms, `cast`, and the functions of [`FUNCTIONS`]. All else
@@ -17,11 +18,12 @@ mod cast;
 mod compile;
 mod evaluate;
 mod functions;
-pub(crate) mod sql;
+mod spark;
+mod sql;
 #[cfg(test)]
 mod tests;
 
-pub use compile::compile;
+pub use compile::{compile, compile_predicate};
 pub use functions::{FUNCTIONS, Function};
 
 use std::borrow::Cow;
@@ -37,6 +39,8 @@ pub const MAX_BYTES: usize = 4096;
 pub const MAX_TOKENS: usize = 1000;
 /// An expression is nested at most so deep; `a + b + c` is two deep.
 pub const MAX_DEPTH: usize = 48;
+/// A predicate of a rule is nested at most so deep: what AWS Glue takes has no bound, and chains of `or` are long.
+const MAX_PREDICATE_DEPTH: usize = 256;
 
 /// A compiled expression.
 #[derive(Clone, Debug)]
@@ -67,6 +71,18 @@ impl Program {
     pub fn evaluate(&self, columns: &[Column], rows: usize) -> Column {
         evaluate::evaluate(&self.root, columns, rows).into_owned()
     }
+
+    /// The value for one row, as a column of one: for the few rows that are looked at by themselves.
+    pub fn evaluate_row(&self, columns: &[Column], row: usize) -> Column {
+        let slots = self.reads.last().map_or(0, |last| last + 1);
+        let mut of_row = vec![Column::new(Type::Bool); slots];
+        for &slot in &self.reads {
+            if let Some(column) = columns.get(slot).filter(|column| row < column.len()) {
+                of_row[slot] = column.gather(&[row]);
+            }
+        }
+        self.evaluate(&of_row, 1)
+    }
 }
 
 /// Why an expression cannot be compiled.
@@ -91,6 +107,8 @@ struct Node {
 #[derive(Clone, Debug)]
 enum Op {
     Column(usize),
+    /// A column as it is, with doubles that are not finite.
+    Raw(usize),
     Null,
     Bool(bool),
     Long(i64),
@@ -128,6 +146,10 @@ enum Op {
     Truncate(Unit, Box<Node>),
     SecondsBetween(Box<Node>, Box<Node>),
     OfText(fn(&str) -> Cow<'_, str>, Box<Node>),
+    Concat(Vec<Node>),
+    /// Text, first character from 1 (from the end below 0), and how many; without it, all.
+    Substring(Box<Node>, Box<Node>, Option<Box<Node>>),
+    TimeOfText(fn(&str) -> Option<i64>, Box<Node>),
     Length(Box<Node>),
     Matches(Pattern, Box<Node>),
 }

@@ -11,9 +11,10 @@ use super::{ExpressionError, MAX_BYTES, MAX_DEPTH, MAX_TOKENS};
 
 /// What an expression may hold; the hint of whatever is refused.
 pub(super) const ALLOWED: &str = "an expression has + - * / %, comparisons, and, or, not, is [not] null, in, between, \
-     like, rlike, case, cast, and the functions abs, cbrt, ceil, coalesce, cos, date_trunc, day, day_of_week, \
-     day_of_year, exp, floor, greatest, hour, least, length, ln, log10, log1p, log2, lower, minute, month, nullif, pow, \
-     quarter, round, second, seconds_between, sign, sin, sqrt, trim, upper, week, year";
+     like, rlike, case, cast, and the functions abs, cbrt, ceil, coalesce, concat, cos, date_trunc, day, \
+     day_of_week, day_of_year, exp, floor, greatest, hour, isnull, least, length, ln, log10, log1p, log2, lower, minute, \
+     month, nullif, nvl, pow, quarter, round, second, seconds_between, sign, sin, sqrt, substr, substring, to_date, trim, \
+     upper, week, year";
 
 /// The words that are no names.
 const KEYWORDS: [Keyword; 18] = [
@@ -37,20 +38,11 @@ const KEYWORDS: [Keyword; 18] = [
     Keyword::FALSE,
 ];
 
-/// The words that are no names in a predicate, beside [`KEYWORDS`].
-const PREDICATE_KEYWORDS: [Keyword; 2] = [Keyword::LIKE, Keyword::RLIKE];
-
 /// Names and quotes as in the SQL of Spark and of the standard; nothing of any vendor.
 #[derive(Debug)]
 struct Scalar {
-    /// A predicate of a rule: `like`, `rlike`, `<=>`, and text in double quotes too, as Spark has it.
+    /// A predicate of a rule: `<=>`, and text in double quotes too, as Spark has it.
     predicate: bool,
-}
-
-impl Scalar {
-    fn is_keyword(&self, keyword: Keyword) -> bool {
-        KEYWORDS.contains(&keyword) || self.predicate && PREDICATE_KEYWORDS.contains(&keyword)
-    }
 }
 
 impl Dialect for Scalar {
@@ -68,7 +60,7 @@ impl Dialect for Scalar {
 
     /// Without this a broken `case …` would be tried again as a column of that name, and the error be lost.
     fn is_reserved_for_identifier(&self, keyword: Keyword) -> bool {
-        self.is_keyword(keyword)
+        KEYWORDS.contains(&keyword)
     }
 }
 
@@ -78,7 +70,7 @@ pub(super) fn parse(text: &str) -> Result<Expr, ExpressionError> {
 }
 
 /// The tree of a predicate as `where` of a rule has it. Functions are names with arguments, whatever they are.
-pub(crate) fn parse_predicate(text: &str) -> Result<Expr, ExpressionError> {
+pub(super) fn parse_predicate(text: &str) -> Result<Expr, ExpressionError> {
     parse_with(&Scalar { predicate: true }, text)
 }
 
@@ -170,7 +162,7 @@ fn screen(
 ) -> Result<TokenWithSpan, ExpressionError> {
     let hint = match &mut token.token {
         Token::Word(word) => {
-            if !dialect.is_keyword(word.keyword) {
+            if !KEYWORDS.contains(&word.keyword) {
                 word.keyword = Keyword::NoKeyword;
             }
             return Ok(token);

@@ -179,14 +179,8 @@ impl<'a> Rows<'a> {
         now: Option<i64>,
         predicates: &[(String, Predicate)],
     ) -> Self {
-        let kept = |(_, predicate): &(String, Predicate)| {
-            let mut kept = Bits::filled(count, false);
-            (0..count)
-                .filter(|row| predicate.keeps(columns, *row))
-                .for_each(|row| kept.set(row, true));
-            kept
-        };
-        Rows { columns, count, now, kept: predicates.iter().map(kept).collect() }
+        let kept = predicates.iter().map(|(_, predicate)| predicate.kept(columns, count)).collect();
+        Rows { columns, count, now, kept }
     }
 
     /// Gives the rows that `filter` keeps to `visit`.
@@ -225,7 +219,7 @@ impl Counter {
         let mut hasher = ValueHasher::default();
         match (&self.what, state) {
             (Count::Found(test), State::Findings(findings)) => {
-                (0..rows.count).for_each(|row| findings.add(test.find(columns, row, rows.now)))
+                test.find_all(columns, rows.count, |_| rows.now, |_, found| findings.add(found));
             }
             (Count::Composite(rule), State::Findings(findings)) => (0..rows.count)
                 .for_each(|row| findings.add(Finding::of(rule.passes(columns, row, rows.now)))),

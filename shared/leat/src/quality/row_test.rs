@@ -18,7 +18,7 @@ pub struct RowTest {
     pub column: String,
     /// Where it lies.
     pub slot: usize,
-    filter: Option<Predicate>,
+    filter: Option<Box<Predicate>>,
     test: Test,
 }
 
@@ -186,7 +186,8 @@ impl RowTest {
             }
         };
         let slot = slot?;
-        let filter = single.filter.as_deref().map(|text| Predicate::new(text, columns));
+        let filter =
+            single.filter.as_deref().map(|text| Predicate::new(text, columns).map(Box::new));
         let filter = filter.transpose().map_err(Refusal::Filter)?;
         Ok(RowTest { column: column.to_owned(), slot, filter, test })
     }
@@ -204,10 +205,26 @@ impl RowTest {
             (Test::Values(values), Some(column)) => values.judge(column, rows, passed),
             // A test that is seldom used or asks for some rows only; a column that is not there, or not to the end, is null.
             _ => {
-                for (at, (passed, row)) in passed.iter_mut().zip(rows).enumerate() {
-                    *passed = self.find(columns, at, row.coordinates.arrival).stays();
-                }
+                let arrival = |at: usize| rows[at].coordinates.arrival;
+                self.find_all(columns, rows.len(), arrival, |at, found| passed[at] = found.stays());
             }
+        }
+    }
+
+    /// Gives what is found of each of the first `rows` rows to `visit`.
+    pub fn find_all(
+        &self,
+        columns: &[Column],
+        rows: usize,
+        now: impl Fn(usize) -> Option<i64>,
+        mut visit: impl FnMut(usize, Finding),
+    ) {
+        let kept = self.filter.as_ref().map(|filter| filter.kept(columns, rows));
+        for row in 0..rows {
+            let kept = kept.as_ref().is_none_or(|kept| kept.get(row));
+            let found =
+                if kept { self.find_kept(columns, row, now(row)) } else { Finding::Skipped };
+            visit(row, found);
         }
     }
 
@@ -216,6 +233,10 @@ impl RowTest {
         if self.filter.as_ref().is_some_and(|filter| !filter.keeps(columns, row)) {
             return Finding::Skipped;
         }
+        self.find_kept(columns, row, now)
+    }
+
+    fn find_kept(&self, columns: &[Column], row: usize, now: Option<i64>) -> Finding {
         let value = columns.get(self.slot).map_or(Value::Null, |column| column.get(row));
         match &self.test {
             Test::Exists => Finding::Passes,
