@@ -28,8 +28,7 @@ pub fn run(args: &Arguments) -> Result<Answer, Refusal> {
     let engine = args.of.engine(&places)?;
     let (recipe, plan) = (engine.recipe(), engine.plan());
     let output = Output::create(&args.state)?;
-    let replayed = args.of.replay(&places, &engine)?;
-    let batch = &replayed.rows.batch;
+    let (leat_batch::Replayed { batch, .. }, replayed) = args.of.replay(&places, &engine)?;
     let (columns, identities, rows) = (&batch.columns, batch.identities(), batch.len());
     let mut states = Vec::new();
     for level in 1..=plan.passes() {

@@ -1,8 +1,11 @@
 //! What `fit`, `transform` and `seed` begin with: a recipe, data, and the rows of the data with their windows.
 
+use std::num::NonZero;
+
 use clap::Args;
+use leat::decode::Batch;
 use leat::engine::{Engine, Order};
-use leat_batch::order_word;
+use leat_batch::{Cores, Replay, order_word};
 use serde_json::{Value, json};
 
 use crate::answer::Refusal;
@@ -19,14 +22,28 @@ pub struct Arguments {
     data: DataArguments,
     #[command(flatten)]
     keys: KeysArgument,
+    /// How many cores to work on, at most; all without it. What comes out does not depend on it.
+    #[arg(long, value_name = "N")]
+    cores: Option<NonZero<usize>>,
 }
 
-/// Rows whose windows are filled, and what was left out.
-pub struct Replayed {
-    /// The rows, in the order of the replay, without repeats; and what they have left behind.
-    pub rows: leat_batch::Replayed,
+/// Rows that are ready for their windows, and what was left out.
+pub struct Admitted<'e> {
+    /// The rows, in the order of the replay.
+    pub rows: Replay<'e>,
+    /// How many they are, with repeats.
+    pub count: usize,
     /// What was left out.
     pub left_out: LeftOut,
+}
+
+/// What became of the data.
+pub struct Replayed {
+    rows: u64,
+    repeats: u64,
+    late: u64,
+    order: Order,
+    left_out: LeftOut,
 }
 
 impl Arguments {
@@ -35,46 +52,80 @@ impl Arguments {
         recipe::load(places, &self.recipe, &self.keys)
     }
 
-    /// Reads the data and takes it through the windows of `engine`. Says on standard error what is to be known.
-    pub fn replay(&self, places: &Places, engine: &Engine) -> Result<Replayed, Refusal> {
-        let recipe = engine.recipe();
-        let data = self.data.find(places, recipe.schema.format, self.keys.given())?;
-        let (batch, left_out) = data.admit(engine)?;
-        if batch.is_empty() {
+    /// The cores to work on.
+    pub fn cores(&self) -> Cores {
+        self.cores.map_or_else(Cores::all, Cores::new)
+    }
+
+    /// Reads the data, to be taken through the windows of `engine`.
+    pub fn admit<'e>(&self, places: &Places, engine: &'e Engine) -> Result<Admitted<'e>, Refusal> {
+        let format = engine.recipe().schema.format;
+        let data = self.data.find(places, format, self.keys.given())?;
+        let (parts, left_out) = data.admit(engine, self.cores())?;
+        if parts.is_empty() {
             return Err(Refusal::new("the data has no row that the recipe takes"));
         }
-        let rows = leat_batch::replay(engine, &batch);
-        if rows.repeats > 0 {
-            eprintln!("note: {} rows are repeats of an id and were left out", rows.repeats);
-        }
-        if !recipe.windows.is_empty() {
-            eprintln!("note: {}", reason(rows.order));
-        }
-        Ok(Replayed { rows, left_out })
+        let count = parts.iter().map(Batch::len).sum();
+        Ok(Admitted { rows: Replay::new(engine, self.cores(), parts), count, left_out })
+    }
+
+    /// Reads the data and takes it through the windows of `engine`. Says on standard error what is to be known.
+    pub fn replay(
+        &self,
+        places: &Places,
+        engine: &Engine,
+    ) -> Result<(leat_batch::Replayed, Replayed), Refusal> {
+        let Admitted { rows, left_out, .. } = self.admit(places, engine)?;
+        let rows = rows.finish();
+        let (repeats, late, order) = (rows.repeats, rows.late, rows.order);
+        let replayed = Replayed { rows: rows.batch.len() as u64, repeats, late, order, left_out };
+        replayed.tell(engine);
+        Ok((rows, replayed))
     }
 }
 
 impl Replayed {
+    /// What became of the data, of which `rows` went through the windows of `replay`.
+    pub fn new(rows: u64, replay: &Replay<'_>, left_out: LeftOut) -> Self {
+        let (repeats, late, order) = (replay.repeats(), replay.late(), replay.order());
+        Replayed { rows, repeats, late, order, left_out }
+    }
+
+    /// Says on standard error what is to be known.
+    pub fn tell(&self, engine: &Engine) {
+        if self.repeats > 0 {
+            eprintln!("note: {} rows are repeats of an id and were left out", self.repeats);
+        }
+        if !engine.recipe().windows.is_empty() {
+            eprintln!("note: {}", reason(self.order));
+        }
+    }
+
+    /// What was left out.
+    pub fn left_out(&self) -> &LeftOut {
+        &self.left_out
+    }
+
     /// The rows in and out, for a document.
     pub fn counts(&self) -> Value {
         json!({
-            "rows": self.rows.batch.len(),
+            "rows": self.rows,
             "rejected": self.left_out.rejected(),
             "rejected_by": self.left_out.rejected_by(),
             "dropped_by": self.left_out.dropped_by(),
-            "already_applied": self.rows.repeats,
-            "late": self.rows.late,
-            "order": order_word(self.rows.order),
+            "already_applied": self.repeats,
+            "late": self.late,
+            "order": order_word(self.order),
         })
     }
 
     /// The same for a person.
     pub fn summary(&self) -> String {
-        let mut text = format!("{} rows", self.rows.batch.len());
+        let mut text = format!("{} rows", self.rows);
         for (count, what) in [
             (self.left_out.rejected(), "rejected"),
-            (self.rows.repeats, "already applied"),
-            (self.rows.late, "late"),
+            (self.repeats, "already applied"),
+            (self.late, "late"),
         ] {
             if count > 0 {
                 text += &format!(", {count} {what}");

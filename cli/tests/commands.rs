@@ -9,7 +9,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use leat::decode::{Batch, RawRecord};
+use leat::decode::{self, Batch, RawRecord};
 use leat::engine::{self, Engine, Source};
 use leat::protect::Keys;
 use leat::record::{Coordinates, Position, Sequence, bucket_of};
@@ -297,6 +297,69 @@ fn every_form_of_the_data_gives_the_same_features() {
         (0..columns[0].len()).for_each(|row| encode::csv::row(&columns, row, &mut text));
     }
     assert!(text == expected, "f.parquet");
+}
+
+/// What is written does not depend on the number of cores, to the byte: from lines and from Parquet, in and out of order.
+#[test]
+fn bytes_do_not_depend_on_the_cores() {
+    let desk = Desk::new();
+    let keys = "--keys file:secret --state state.json";
+    desk.good("generate card-transactions --events 9000 --seed 6 --output many.jsonl");
+    let text = String::from_utf8_lossy(&desk.read("many.jsonl")).into_owned();
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.sort_by_key(|line| line.len() % 7);
+    lines.extend_from_within(..500); // a producer's retries
+    lines.insert(4_000, "{\"transaction_id\": 1}");
+    fs::write(desk.path("mixed.jsonl"), lines.join("\n")).unwrap();
+    desk.good(&format!("fit recipe.yaml many.jsonl {keys}"));
+
+    // The same events as a table: its columns are those of the schema, in another order.
+    let engine = {
+        let recipe = String::from_utf8(desk.read("recipe.yaml")).unwrap();
+        let read = engine::read(Source { file: "recipe.yaml", text: &recipe }).unwrap();
+        let rules = String::from_utf8(desk.read("quality.dqdl")).unwrap();
+        let rules = Source { file: "quality.dqdl", text: &rules };
+        Engine::new(read, Some(rules), None).unwrap()
+    };
+    let (mut batch, mut rejects) = (engine.decoder().batch(), Vec::new());
+    let mixed = lines.join("\n");
+    let mut rows = decode::JsonLines::new(mixed.as_bytes(), "mixed".into(), false);
+    rows.read(engine.decoder(), usize::MAX, &mut batch, &mut rejects).unwrap();
+    assert_eq!(rejects.len(), 1);
+    let fields = engine.recipe().schema.fields.iter();
+    let mut columns: Vec<_> =
+        fields.zip(batch.columns).map(|(f, c)| ((f.name.clone(), c.kind()), c)).collect();
+    columns.reverse();
+    let (names, values): (Vec<_>, Vec<_>) = columns.into_iter().unzip();
+    fs::write(desk.path("mixed.parquet"), parquet::to_bytes(&names, values).unwrap()).unwrap();
+
+    let mut counts = Vec::new();
+    for data in ["mixed.jsonl", "mixed.parquet", "many.jsonl"] {
+        for end in ["csv", "jsonl", "parquet"] {
+            let made: Vec<(Value, Vec<u8>)> = ["--cores 1", "--cores 2", "--cores 3", ""]
+                .iter()
+                .map(|cores| {
+                    let arguments =
+                        format!("transform recipe.yaml {data} {keys} {cores} --output f.{end}");
+                    let said = desk.json(&arguments, 0)["data"].clone();
+                    (said, desk.read(&format!("f.{end}")))
+                })
+                .collect();
+            assert!(made[1..].iter().all(|other| *other == made[0]), "{data} {end}");
+            counts.push(
+                ["rows", "rejected", "already_applied"]
+                    .map(|name| made[0].0[name].as_u64().unwrap()),
+            );
+        }
+    }
+    let [rows, rejected, repeats] = counts[0];
+    assert_eq!(counts[3], [rows, rejected - 1, repeats], "a table holds no line that is no event");
+    assert_eq!(counts[6][0], rows);
+    assert!(repeats > 400 && counts[6][2] == 0, "{repeats}");
+    desk.refused(
+        &format!("transform recipe.yaml many.jsonl {keys} --cores 0 --output f.csv"),
+        &["--cores"],
+    );
 }
 
 /// The recipe, and the good rows of the events with the coordinates of a stream, checked and protected.

@@ -129,8 +129,8 @@ impl Features {
                 TooMuch::Memory => refused(format!("{why}; cleanse into more buckets")),
             })?;
         }
-        let Admitted { batch, rejects, .. } = admission.finish();
-        let (batch, order) = in_order(engine, &batch);
+        let Admitted { parts, rejects, .. } = admission.finish();
+        let (batch, order) = in_order(engine, parts);
         let mut replayed = windows(engine, batch, order);
         let known = match labels {
             None => Labels::inline(engine).map_err(refused)?,

@@ -1,4 +1,4 @@
-//! What a feature is made of, back to the fields.
+//! What a feature is made of, back to the fields; and who reads which column of a batch.
 
 use leat::engine::Engine;
 use leat::features;
@@ -10,6 +10,9 @@ use serde::Serialize;
 pub struct Made {
     /// Its name.
     pub column: String,
+    /// The slot of a batch that it is read from; none of what a step makes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slot: Option<usize>,
     /// By what.
     pub by: String,
     /// Of what.
@@ -52,17 +55,18 @@ fn before(engine: &Engine, end: usize, name: &str) -> Option<Made> {
         }
     }
     let plan = engine.plan();
-    let slot = plan.slot(name)?;
-    let column = name.to_owned();
-    Some(match plan.columns[slot].origin {
+    let at = plan.slot(name)?;
+    let (column, slot) = (name.to_owned(), Some(at));
+    Some(match plan.columns[at].origin {
         Origin::Field => {
-            Made { column, by: format!("field, {}", plan.columns[slot].kind), of: vec![] }
+            Made { column, slot, by: format!("field, {}", plan.columns[at].kind), of: vec![] }
         }
         Origin::Derive => {
-            let at = slot - engine.recipe().schema.fields.len();
+            let at = at - engine.recipe().schema.fields.len();
             let of = plan.derives[at].reads().iter();
             let of = of.filter_map(|&slot| before(engine, 0, &plan.columns[slot].name)).collect();
-            Made { column, by: format!("derive: {}", engine.recipe().derive[at].expression), of }
+            let by = format!("derive: {}", engine.recipe().derive[at].expression);
+            Made { column, slot, by, of }
         }
         Origin::Window => {
             let windows = &engine.recipe().windows;
@@ -78,7 +82,12 @@ fn before(engine: &Engine, end: usize, name: &str) -> Option<Made> {
             let mut read: Vec<&str> =
                 read.into_iter().filter(|column| name.starts_with(&format!("{column}_"))).collect();
             read.dedup();
-            Made { column, by, of: read.iter().filter_map(|c| before(engine, 0, c)).collect() }
+            Made {
+                column,
+                slot,
+                by,
+                of: read.iter().filter_map(|c| before(engine, 0, c)).collect(),
+            }
         }
     })
 }
@@ -94,12 +103,13 @@ fn made(engine: &Engine, step: usize, at: usize, name: &str) -> Option<Made> {
         let label = fields.iter().find(|field| field.role == Some(Role::Label));
         of.extend(label.map(|label| Made {
             column: label.name.clone(),
+            slot: engine.plan().slot(&label.name),
             by: "label, in fit alone".to_owned(),
             of: vec![],
         }));
     }
     let by = format!("step {}, {}{}", step + 1, with.op, parameters.concat());
-    Some(Made { column: name.to_owned(), by, of })
+    Some(Made { column: name.to_owned(), slot: None, by, of })
 }
 
 /// The names of a step's columns, one for each input.
@@ -108,10 +118,32 @@ fn outs(step: &Step) -> impl Iterator<Item = &String> {
     outs.iter()
 }
 
+/// For each column of a batch, by slot, what reads it: `derive NAME`, `window N`, `step N`.
+pub fn readers(engine: &Engine) -> Vec<Vec<String>> {
+    let (recipe, plan) = (engine.recipe(), engine.plan());
+    let of_slot = |(slot, name): (usize, &str)| {
+        let derives = recipe.derive.iter().zip(&plan.derives);
+        let derives = derives.filter(|(_, program)| program.reads().contains(&slot));
+        let windows = recipe.windows.iter().zip(1..);
+        let windows = windows.filter(|(window, _)| window.reads().any(|read| read == name));
+        // Until a step makes a column of its name.
+        let made = recipe.features.iter().position(|step| outs(step).any(|out| out == name));
+        let steps = recipe.features.iter().take(made.map_or(usize::MAX, |step| step + 1)).zip(1..);
+        let steps = steps.filter(|(step, _)| step.inputs.iter().any(|input| input == name));
+        derives
+            .map(|(derive, _)| format!("derive {}", derive.name))
+            .chain(windows.map(|(_, n): (_, usize)| format!("window {n}")))
+            .chain(steps.map(|(_, n): (_, usize)| format!("step {n}")))
+            .collect()
+    };
+    plan.columns.iter().map(|column| column.name.as_str()).enumerate().map(of_slot).collect()
+}
+
 /// A line for each column, deeper ones further in.
 pub fn text(made: &Made) -> String {
     fn walk(made: &Made, depth: usize, out: &mut String) {
-        out.push_str(&format!("{}{}  ({})\n", "  ".repeat(depth), made.column, made.by));
+        let slot = made.slot.map(|slot| format!(" in slot {slot}")).unwrap_or_default();
+        out.push_str(&format!("{}{}  ({}){slot}\n", "  ".repeat(depth), made.column, made.by));
         made.of.iter().for_each(|of| walk(of, depth + 1, out));
     }
     let mut out = String::new();
@@ -121,6 +153,8 @@ pub fn text(made: &Made) -> String {
 
 #[cfg(test)]
 mod tests {
+    use leat::engine::{self, Source};
+
     use super::*;
     use crate::places::Places;
 
@@ -141,5 +175,33 @@ mod tests {
         let learnt = text(&feature(&engine, "merchant_fraud").unwrap());
         assert!(learnt.contains("is_fraud  (label, in fit alone)"), "{learnt}");
         assert_eq!(feature(&engine, "nonsense"), None);
+        assert_eq!((amount.slot, amount.of[0].of[0].slot), (None, engine.plan().slot("amount")));
+        assert!(text(&sum).contains(&format!("in slot {}", sum.slot.unwrap())), "{}", text(&sum));
+    }
+
+    #[test]
+    fn who_reads_a_column() {
+        let recipe = "{leat: 1, name: r, schema: {fields: [{name: id, type: string, role: id},
+            {name: who, type: string, role: entity}, {name: at, type: timestamp, role: event_time},
+            {name: amount, type: double}, {name: age, type: double}]},
+            derive: {ratio: amount / age}, windows: [{sum: ratio, count: '*', over: 1h}, {sum: amount, over: 1h}],
+            features: [{op: log, in: age}, {op: standard_scale, in: [amount, age]}, {op: log, in: ratio_sum_1h}]}";
+        let recipe = engine::read(Source { file: "r.yaml", text: recipe }).unwrap();
+        let engine = Engine::new(recipe, None, None).unwrap();
+        let found: Vec<_> = readers(&engine).iter().map(|readers| readers.join(", ")).collect();
+        let plan = engine.plan().columns.iter().map(|column| column.name.as_str());
+        let found: Vec<_> = plan.zip(found.iter().map(String::as_str)).collect();
+        let expected = [
+            ("id", ""),
+            ("who", ""),
+            ("at", ""),
+            ("amount", "derive ratio, window 2, step 2"),
+            ("age", "derive ratio, step 1"), // step 2 reads what step 1 made
+            ("ratio", "window 1"),
+            ("ratio_sum_1h", "step 3"),
+            ("count_1h", ""),
+            ("amount_sum_1h", ""),
+        ];
+        assert_eq!(found, expected);
     }
 }

@@ -74,9 +74,11 @@ fn plan(place: &str, engine: &Engine) -> Answer {
         Origin::Derive => "derive",
         Origin::Window => "windows",
     };
-    let columns = plan.columns.iter();
-    let columns =
-        columns.map(|c| vec![c.name.clone(), c.kind.to_string(), origin(c.origin).into()]);
+    let readers = explain::readers(engine);
+    let columns = plan.columns.iter().zip(&readers).enumerate().map(|(slot, (c, readers))| {
+        let (kind, from) = (c.kind.to_string(), origin(c.origin).into());
+        vec![slot.to_string(), c.name.clone(), kind, from, readers.join(", ")]
+    });
     let steps = recipe.features.iter().zip(&plan.levels).enumerate();
     let steps = steps.map(|(i, (step, level))| {
         let out = if step.outputs.is_empty() { String::new() } else { step.outputs.join(", ") };
@@ -95,13 +97,17 @@ fn plan(place: &str, engine: &Engine) -> Answer {
             1 => "once".to_owned(),
             n => format!("{n} times, once for each level"),
         },
-        table(&["column", "type", "from"], columns),
+        table(&["slot", "column", "type", "from", "read by"], columns),
         table(&["step", "operator", "in", "out", "level"], steps),
     );
     let columns: Vec<Value> = plan
         .columns
         .iter()
-        .map(|c| json!({"name": c.name, "type": c.kind, "from": origin(c.origin)}))
+        .zip(&readers)
+        .enumerate()
+        .map(|(slot, (c, readers))| {
+            json!({"slot": slot, "name": c.name, "type": c.kind, "from": origin(c.origin), "read_by": readers})
+        })
         .collect();
     let steps: Vec<Value> = recipe
         .features

@@ -12,7 +12,7 @@ use leat::column::Type;
 use leat::decode::{Batch, Decoder};
 use leat::engine::Engine;
 use leat::recipe::{Format, Recipe};
-use leat_batch::{Admission, Admitted, Piece, TooMuch};
+use leat_batch::{Admission, Admitted, Cores, Judged, Piece, TooMuch};
 
 use crate::answer::Refusal;
 use crate::places::Places;
@@ -77,7 +77,7 @@ impl Data<'_> {
         decoder: &Decoder,
         mut visit: impl FnMut(Piece) -> Result<(), Refusal>,
     ) -> Result<(), Refusal> {
-        let progress = Progress::bytes(what, self.items.iter().map(|item| item.size).sum());
+        let progress = self.progress(what);
         for item in &self.items {
             let source = read::Source { item, landed: self.landed, progress: &progress };
             source.read(self.places, recipe, decoder, &mut visit)?;
@@ -131,19 +131,36 @@ impl Data<'_> {
     }
 
     /// All rows that `engine` admits, in memory, with derived columns; and what was left out, of which standard error tells.
-    pub fn admit(&self, engine: &Engine) -> Result<(Batch, LeftOut), Refusal> {
+    /// Works on all of `cores`.
+    pub fn admit(&self, engine: &Engine, cores: Cores) -> Result<(Vec<Batch>, LeftOut), Refusal> {
         let (mut admission, mut sentinels) = (Admission::new(engine), 0);
-        self.each("reading", engine.recipe(), engine.decoder(), |piece| {
-            sentinels += piece.sentinels;
-            admission.add(piece).map_err(|why| match why {
-                TooMuch::Memory => Refusal::new(why.to_string())
-                    .hint("take a part of the entities, or run the Spark job on all of them"),
-                TooMuch::Keys(_) => Refusal::new(why.to_string()),
-            })
-        })?;
-        let Admitted { batch, rejects, .. } = admission.finish();
+        let refuse = |why: TooMuch| {
+            let refusal = Refusal::new(why.to_string());
+            match why {
+                TooMuch::Memory => {
+                    refusal.hint("take a part of the entities, or run the Spark job on all of them")
+                }
+                TooMuch::Keys(_) => refusal,
+            }
+        };
+        let (recipe, decoder) = (engine.recipe(), engine.decoder());
+        let progress = self.progress("reading");
+        for item in &self.items {
+            let source = read::Source { item, landed: self.landed, progress: &progress };
+            let judge = |piece: Piece| (piece.sentinels, Judged::new(engine, piece));
+            source.each(self.places, recipe, decoder, cores, judge, |(count, judged)| {
+                sentinels += count;
+                admission.take(judged.map_err(|why| refuse(why.into()))?).map_err(refuse)
+            })?;
+        }
+        progress.finish();
+        let Admitted { parts, rejects, .. } = admission.finish();
         let left_out = LeftOut { rejects, sentinels };
         left_out.tell();
-        Ok((batch, left_out))
+        Ok((parts, left_out))
+    }
+
+    fn progress(&self, what: &'static str) -> Progress {
+        Progress::bytes(what, self.items.iter().map(|item| item.size).sum())
     }
 }

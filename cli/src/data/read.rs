@@ -9,7 +9,7 @@ use flate2::bufread::MultiGzDecoder;
 use leat::column::Type;
 use leat::decode::{Csv, Decoder, JsonLines};
 use leat::recipe::{Format, Recipe};
-use leat_batch::{ParquetRows, Piece, RowsError};
+use leat_batch::{Cores, ParquetRows, Piece, ROWS, RowsError};
 use leat_lake::parquet::Reader;
 
 use super::find::{Item, Place};
@@ -17,8 +17,8 @@ use crate::answer::Refusal;
 use crate::places::{self, Places};
 use crate::progress::Progress;
 
-/// Rows of a piece.
-const ROWS: usize = 8192;
+/// Pieces of text that are decoded before they are worked on together.
+const AHEAD: usize = 32;
 /// The most bytes of a file that is read whole.
 const MAX_BYTES: u64 = 1 << 31;
 
@@ -43,8 +43,34 @@ impl Source<'_> {
         match self.item.format {
             Format::Json => self.json(places, decoder, visit),
             Format::Csv => self.csv(places, decoder, visit),
-            Format::Parquet => self.parquet(places, recipe, decoder, visit),
+            Format::Parquet => {
+                self.parquet(places, recipe, decoder, Cores::ONE, |piece| piece, visit)
+            }
         }
+    }
+
+    /// Gives what `work` makes of each piece of the file to `take`, in the order of the file. `work` runs on all of `cores`.
+    pub fn each<R: Send>(
+        &self,
+        places: &Places,
+        recipe: &Recipe,
+        decoder: &Decoder,
+        cores: Cores,
+        work: impl Fn(Piece) -> R + Sync,
+        mut take: impl FnMut(R) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
+        if self.item.format == Format::Parquet {
+            return self.parquet(places, recipe, decoder, cores, work, take);
+        }
+        let mut pieces = Vec::new();
+        let mut done = |pieces: &mut Vec<Piece>| {
+            cores.map(std::mem::take(pieces), &work).into_iter().try_for_each(&mut take)
+        };
+        self.read(places, recipe, decoder, &mut |piece| {
+            pieces.push(piece);
+            if pieces.len() < AHEAD { Ok(()) } else { done(&mut pieces) }
+        })?;
+        done(&mut pieces)
     }
 
     fn json(&self, places: &Places, decoder: &Decoder, visit: Visit<'_>) -> Result<(), Refusal> {
@@ -76,12 +102,14 @@ impl Source<'_> {
         Ok(())
     }
 
-    fn parquet(
+    fn parquet<R: Send>(
         &self,
         places: &Places,
         recipe: &Recipe,
         decoder: &Decoder,
-        visit: Visit<'_>,
+        cores: Cores,
+        work: impl Fn(Piece) -> R + Sync,
+        mut take: impl FnMut(R) -> Result<(), Refusal>,
     ) -> Result<(), Refusal> {
         let file = self.bytes(places)?;
         let refuse =
@@ -89,13 +117,13 @@ impl Source<'_> {
         let (before, size) = (self.progress.position(), file.len() as u64);
         let pieces = ParquetRows::open(file, &self.item.name, recipe, decoder).map_err(refuse)?;
         let (rows, mut done) = (pieces.rows().max(1), 0);
-        for piece in pieces {
-            let piece = piece.map_err(refuse)?;
-            done += piece.batch.len() + piece.rejects.len();
+        let counted = |piece: Piece| (piece.batch.len() + piece.rejects.len(), work(piece));
+        pieces.each(cores, counted, |made| {
+            let (count, made) = made.map_err(refuse)?;
+            done += count;
             self.progress.set(before + size * done as u64 / rows);
-            visit(piece)?;
-        }
-        Ok(())
+            take(made)
+        })
     }
 
     fn name(&self) -> Arc<str> {

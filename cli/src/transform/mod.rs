@@ -2,10 +2,12 @@
 
 mod table;
 
+use std::mem;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use leat::column::{Column, Type};
+use leat::decode::Batch;
 use leat::features::{self, Features, FittedState};
 use leat::recipe::Role;
 use serde_json::json;
@@ -14,8 +16,8 @@ use crate::answer::{Answer, Refusal};
 use crate::fit::short;
 use crate::places::Places;
 use crate::progress::Progress;
-use crate::replay;
-use table::{Kind, Table};
+use crate::replay::{self, Admitted, Replayed};
+use table::{Kind, Rows, Table};
 
 /// See `leat transform --help`.
 #[derive(Debug, Args)]
@@ -42,9 +44,6 @@ enum Mode {
     /// A model is trained on them, and the rows are those that the state was fitted on.
     Train,
 }
-
-/// Rows that become features at a time.
-const ROWS: usize = 8192;
 
 /// Runs the command.
 pub fn run(args: &Arguments) -> Result<Answer, Refusal> {
@@ -75,20 +74,26 @@ pub fn run(args: &Arguments) -> Result<Answer, Refusal> {
         Mode::Train => features::Mode::Train,
     };
     let mut table = Table::create(&args.output, kind, &columns)?;
-    let replayed = args.of.replay(&places, &engine)?;
-    let batch = &replayed.rows.batch;
-    let (all, identities) = (batch.len(), batch.identities());
-    let progress = Progress::rows("transforming", Some(all as u64));
-    for start in (0..all).step_by(ROWS) {
-        let rows: Vec<usize> = (start..all.min(start + ROWS)).collect();
-        let part: Vec<Column> = batch.columns.iter().map(|column| column.gather(&rows)).collect();
-        let made = features.apply_in(mode, &part, &identities[start..start + rows.len()]);
+    let Admitted { mut rows, count, left_out } = args.of.admit(&places, &engine)?;
+    let progress = Progress::rows("transforming", Some(count as u64));
+    let made = |part: Batch| {
+        let made = features.apply_in(mode, &part.columns, &part.identities());
         let made = made.into_iter().zip(&keep).filter(|(_, keep)| **keep).map(|(column, _)| column);
-        let out = slots.iter().map(|&slot| part[slot].clone()).chain(made).collect();
-        table.write(out, rows.len())?;
-        progress.add(rows.len() as u64);
+        let mut columns = part.columns;
+        let own =
+            slots.iter().map(|&slot| mem::replace(&mut columns[slot], Column::new(Type::Bool)));
+        Rows { count: part.rows.len(), columns: own.chain(made).collect() }
+    };
+    let mut written = 0;
+    for round in rows.by_ref() {
+        let round: Vec<Batch> = round.into_iter().filter(|part| !part.is_empty()).collect();
+        written += round.iter().map(Batch::len).sum::<usize>() as u64;
+        table.write(args.of.cores(), round, made)?;
+        progress.set(written);
     }
     progress.finish();
+    let replayed = Replayed::new(written, &rows, left_out);
+    replayed.tell(&engine);
     let document = json!({
         "recipe": recipe.name, "recipe_hash": engine.hash(), "state_hash": state.hash, "mode": mode,
         "columns": columns.iter().map(|(name, kind)| json!({"name": name, "type": kind})).collect::<Vec<_>>(),

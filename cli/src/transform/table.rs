@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use leat::column::{Column, Type};
 use leat::encode::{csv, jsonl};
-use leat_lake::parquet::{ParquetError, Writer};
+use leat_batch::Cores;
+use leat_lake::parquet::{Groups, ParquetError};
 use serde_json::Value;
 
 use crate::answer::Refusal;
@@ -53,9 +54,17 @@ pub struct Table {
 }
 
 enum Form {
-    Csv(Output, Vec<u8>),
-    Jsonl(Output, jsonl::Rows, Vec<u8>),
-    Parquet(Box<Writer<Output>>),
+    Csv(Output),
+    Jsonl(Output, jsonl::Rows),
+    Parquet(Box<Groups<Output>>),
+}
+
+/// Some rows, in columns.
+pub struct Rows {
+    /// Their columns: those of the table.
+    pub columns: Vec<Column>,
+    /// How many they are.
+    pub count: usize,
 }
 
 impl Table {
@@ -65,53 +74,64 @@ impl Table {
             Kind::Folder => path.join("part-00000.parquet"),
             _ => path.to_owned(),
         };
-        let output = Output::create(&file)?;
+        let mut output = Output::create(&file)?;
         let names = columns.iter().map(|(name, _)| name.as_str());
         let form = match kind {
             Kind::Csv => {
-                let mut text = Vec::new();
-                csv::header(names, &mut text);
-                Form::Csv(output, text)
+                let mut header = Vec::new();
+                csv::header(names, &mut header);
+                output.write_all(&header).map_err(|why| output.failed(&why))?;
+                Form::Csv(output)
             }
-            Kind::Jsonl => Form::Jsonl(output, jsonl::Rows::new(names), Vec::new()),
+            Kind::Jsonl => Form::Jsonl(output, jsonl::Rows::new(names)),
             Kind::Parquet | Kind::Folder => {
-                let writer = Writer::new(output, columns).map_err(|why| failed(path, &why))?;
-                Form::Parquet(Box::new(writer))
+                let groups = Groups::new(output, columns).map_err(|why| failed(path, &why))?;
+                Form::Parquet(Box::new(groups))
             }
         };
         Ok(Table { path: path.to_owned(), kind, form })
     }
 
-    /// Appends rows.
-    pub fn write(&mut self, columns: Vec<Column>, rows: usize) -> Result<(), Refusal> {
+    /// Appends the rows that `make` makes of each of `parts`, in their order: a row group of Parquet. Works on all of `cores`.
+    pub fn write<P: Send>(
+        &mut self,
+        cores: Cores,
+        parts: Vec<P>,
+        make: impl Fn(P) -> Rows + Sync,
+    ) -> Result<(), Refusal> {
         match &mut self.form {
-            Form::Csv(output, text) => {
-                (0..rows).for_each(|row| csv::row(&columns, row, text));
-                output.write_all(text).map_err(|why| output.failed(&why))?;
-                text.clear();
+            Form::Csv(output) => {
+                let print = |part| {
+                    let Rows { columns, count } = make(part);
+                    let mut text = Vec::new();
+                    (0..count).for_each(|row| csv::row(&columns, row, &mut text));
+                    text
+                };
+                append(output, cores.map(parts, print))
             }
-            Form::Jsonl(output, names, text) => {
-                (0..rows).for_each(|row| names.row(&columns, row, text));
-                output.write_all(text).map_err(|why| output.failed(&why))?;
-                text.clear();
+            Form::Jsonl(output, names) => {
+                let names = &*names;
+                let print = |part| {
+                    let Rows { columns, count } = make(part);
+                    let mut text = Vec::new();
+                    (0..count).for_each(|row| names.row(&columns, row, &mut text));
+                    text
+                };
+                append(output, cores.map(parts, print))
             }
-            Form::Parquet(writer) => {
-                writer.write(columns).map_err(|why| failed(&self.path, &why))?;
+            Form::Parquet(groups) => {
+                let made = cores.map(parts, make);
+                write_group(groups, cores, made).map_err(|why| failed(&self.path, &why))
             }
         }
-        Ok(())
     }
 
     /// Ends the file, and puts beside it what it was made of: `<OUT>.leat.json`, in a folder `_leat.json`.
     pub fn finish(self, evidence: &Value) -> Result<(), Refusal> {
         match self.form {
-            Form::Csv(mut output, text) => {
-                output.write_all(&text).map_err(|why| output.failed(&why))?;
-                output.finish()?;
-            }
-            Form::Jsonl(output, ..) => output.finish()?,
-            Form::Parquet(writer) => {
-                writer.finish().map_err(|why| failed(&self.path, &why))?.finish()?;
+            Form::Csv(output) | Form::Jsonl(output, _) => output.finish()?,
+            Form::Parquet(groups) => {
+                groups.finish().map_err(|why| failed(&self.path, &why))?.finish()?;
             }
         }
         let beside = match self.kind {
@@ -127,6 +147,29 @@ impl Table {
         writeln!(output, "{evidence:#}").map_err(|why| output.failed(&why))?;
         output.finish()
     }
+}
+
+fn append(output: &mut Output, texts: Vec<Vec<u8>>) -> Result<(), Refusal> {
+    let mut texts = texts.iter();
+    texts.try_for_each(|text| output.write_all(text)).map_err(|why| output.failed(&why))
+}
+
+/// Writes `parts` as a row group, if there are any.
+fn write_group(
+    groups: &mut Groups<Output>,
+    cores: Cores,
+    parts: Vec<Rows>,
+) -> Result<(), ParquetError> {
+    if parts.is_empty() {
+        return Ok(());
+    }
+    let mut parts: Vec<_> = parts.into_iter().map(|rows| rows.columns.into_iter()).collect();
+    let columns = groups.encoders()?.into_iter().map(|encoder| {
+        let of_parts: Vec<Column> = parts.iter_mut().filter_map(Iterator::next).collect();
+        (encoder, of_parts)
+    });
+    let encoded = cores.map(columns.collect(), |(encoder, column)| encoder.encode(column));
+    groups.append(encoded.into_iter().collect::<Result<_, _>>()?)
 }
 
 fn failed(path: &Path, why: &ParquetError) -> Refusal {

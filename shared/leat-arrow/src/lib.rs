@@ -233,16 +233,43 @@ fn column_of<T>(
     column(of(values), rows, nulls)
 }
 
-/// A column with the zero rule restored and doubles in their one form. It walks the values once, in place where
-/// there is nothing to change.
-fn column(values: Values, rows: usize, nulls: Option<NullBuffer>) -> Result<Column, Error> {
-    let clean = nulls.is_none();
-    let valid = nulls.map_or_else(|| Bits::filled(rows, true), |nulls| bits(nulls.into_inner()));
+/// A column with the zero rule restored and doubles in their one form, in place.
+fn column(mut values: Values, rows: usize, nulls: Option<NullBuffer>) -> Result<Column, Error> {
+    let valid = nulls.map(|nulls| bits(nulls.into_inner()));
+    if let Some(valid) = &valid {
+        match &mut values {
+            Values::Bool(bits) => blank_bits(bits, valid),
+            Values::Long(values) | Values::Timestamp(values) => blank(values, valid),
+            Values::Double(values) => blank(values, valid),
+            Values::String(_) => {}
+        }
+    }
+    // After a null's value became zero, so that whatever lay there is not looked at.
     let odd = |x: &f64| x.is_nan() || (*x == 0.0 && x.is_sign_negative());
-    let clean = clean && !matches!(&values, Values::Double(values) if values.iter().any(odd));
+    let clean = !matches!(&values, Values::Double(values) if values.iter().any(odd));
+    let valid = valid.unwrap_or_else(|| Bits::filled(rows, true));
     let column = Column::from_parts(values, valid)
         .ok_or_else(|| Error::Arrow("values and validity differ in length".into()))?;
     Ok(if clean { column } else { column.canonical() })
+}
+
+/// Puts zero under every null.
+fn blank<T: Copy + Default>(values: &mut [T], valid: &Bits) {
+    for (eight, bits) in values.chunks_mut(8).zip(valid.as_bytes()) {
+        if *bits != u8::MAX {
+            for (at, value) in eight.iter_mut().enumerate() {
+                *value = if bits >> at & 1 == 1 { *value } else { T::default() };
+            }
+        }
+    }
+}
+
+/// Puts `false` under every null.
+fn blank_bits(values: &mut Bits, valid: &Bits) {
+    let rows = values.len();
+    let mut bytes = std::mem::take(values).into_bytes();
+    bytes.iter_mut().zip(valid.as_bytes()).for_each(|(value, valid)| *value &= valid);
+    *values = Bits::from_bytes(bytes, rows).unwrap_or_default();
 }
 
 fn longs<T: ArrowPrimitiveType<Native: Into<i64>>>(array: &ArrayRef) -> Column {
@@ -266,16 +293,17 @@ fn times<T: ArrowPrimitiveType<Native = i64>>(
 
 fn strings(array: StringArray) -> Column {
     let rows = array.len();
-    let whole = array.null_count() == 0
-        && array.value_offsets().first() == Some(&0)
-        && array
-            .value_offsets()
-            .last()
-            .is_some_and(|&end| end as usize == array.value_data().len());
+    let offsets = array.value_offsets();
+    // Nothing may lie under a null, as in what a Parquet reader makes.
+    let hidden = |row: usize| array.is_null(row) && offsets[row] < offsets[row + 1];
+    let whole = offsets.first() == Some(&0)
+        && offsets.last().is_some_and(|&end| end as usize == array.value_data().len())
+        && (array.null_count() == 0 || !(0..rows).any(hidden));
     if !whole {
         return Column::strings(array.iter());
     }
-    let (offsets, bytes, _) = array.into_parts();
+    let (offsets, bytes, nulls) = array.into_parts();
+    let valid = nulls.map_or_else(|| Bits::filled(rows, true), |nulls| bits(nulls.into_inner()));
     let offsets = offsets
         .into_inner()
         .into_inner()
@@ -283,7 +311,7 @@ fn strings(array: StringArray) -> Column {
         .unwrap_or_else(|b| b.typed_data::<i32>().to_vec());
     let bytes = bytes.into_vec::<u8>().unwrap_or_else(|shared| shared.to_vec());
     Texts::from_parts(offsets, bytes)
-        .and_then(|texts| Column::from_parts(Values::String(texts), Bits::filled(rows, true)))
+        .and_then(|texts| Column::from_parts(Values::String(texts), valid))
         .unwrap_or_else(|| Column::new(Type::String))
 }
 
@@ -358,8 +386,24 @@ mod tests {
     #[test]
     fn what_lies_under_a_null_is_zero() {
         let nulls = NullBuffer::from(vec![true, false]);
-        let array = Int64Array::new(vec![5, 6].into(), Some(nulls));
+        let array = Int64Array::new(vec![5, 6].into(), Some(nulls.clone()));
         assert_eq!(from_array(Arc::new(array)).unwrap(), Column::longs([Some(5), None]));
+        let array = Float64Array::new(vec![5.0, f64::NAN].into(), Some(nulls.clone()));
+        assert_eq!(from_array(Arc::new(array)).unwrap(), Column::doubles([Some(5.0), None]));
+        let array = BooleanArray::new(vec![true, true].into(), Some(nulls.clone()));
+        let found = from_array(Arc::new(array)).unwrap();
+        assert_eq!((found.get(0), found.get(1)), (Value::Bool(true), Value::Null));
+        assert_eq!(found.values(), &Values::Bool([true, false].into_iter().collect()));
+        for (offsets, bytes) in [(vec![0, 1, 3], "abc"), (vec![0, 1, 1], "a")] {
+            let offsets = OffsetBuffer::new(offsets.into());
+            let array = StringArray::new(offsets, bytes.as_bytes().into(), Some(nulls.clone()));
+            let expected = Column::strings([Some("a"), None]);
+            assert_eq!(from_array(Arc::new(array)).unwrap(), expected);
+        }
+        let many = Column::longs((0..21).map(|i| (i % 5 != 1).then_some(i + 1)));
+        let nulls = NullBuffer::from((0..21).map(|i| i % 5 != 1).collect::<Vec<_>>());
+        let array = Int64Array::new((1..22).collect(), Some(nulls));
+        assert_eq!(from_array(Arc::new(array)).unwrap(), many);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use leat_lake::units::UnitFile;
 use leat_lake::{Folder, Lake};
 
 use crate::error::damaged;
-use crate::{Admission, Admitted, BatchError, ParquetRows, Rejects, Replayed, Snapshot};
+use crate::{Admission, Admitted, BatchError, Cores, ParquetRows, Rejects, Replayed, Snapshot};
 
 /// How many files are read ahead.
 const AT_A_TIME: usize = 4;
@@ -56,18 +56,23 @@ impl Bucket {
                 return Err(damaged(url, why));
             }
             let before = read;
-            for piece in rows {
-                let piece = piece.map_err(|why| damaged(url.clone(), why))?;
-                read += piece.batch.len() as u64;
-                admission.add(piece)?;
-            }
+            // A worker has a bucket, and there are as many workers as there is room for.
+            rows.each(
+                Cores::ONE,
+                |piece| piece,
+                |piece| {
+                    let piece = piece.map_err(|why| damaged(url.clone(), why))?;
+                    read += piece.batch.len() as u64;
+                    admission.add(piece).map_err(BatchError::from)
+                },
+            )?;
             if read - before != file.rows {
                 let why = format!("it has {} rows; its unit says {}", read - before, file.rows);
                 return Err(damaged(url, why));
             }
         }
-        let Admitted { batch, rejects, refused, warned } = admission.finish();
-        let (batch, order) = in_order(engine, &batch);
+        let Admitted { parts, rejects, refused, warned } = admission.finish();
+        let (batch, order) = in_order(engine, parts);
         Ok(Bucket { batch, order, rejects, refused, warned, read })
     }
 

@@ -10,6 +10,7 @@
 //! [`leat_bucket`]'s.
 
 mod bucket;
+mod cores;
 pub mod curate;
 mod decide;
 mod error;
@@ -19,6 +20,7 @@ mod job;
 mod labels;
 mod measure;
 mod names;
+mod replay;
 mod rows;
 mod run;
 pub mod seeds;
@@ -26,15 +28,17 @@ mod snapshot;
 pub mod time;
 
 pub use bucket::Bucket;
+pub use cores::Cores;
 pub use decide::{Criteria, Decision, decide};
 pub use error::BatchError;
 pub use finish::{CANDIDATE, Finished, Positives, finish};
 pub use job::{Job, Workshop};
 pub use leat_bucket::{
-    Admission, Admitted, LabelCounts, Piece, Rejected, Rejects, Replayed, Slice, Slices, TooMuch,
-    order_word, replay,
+    Admission, Admitted, Judged, LabelCounts, Piece, Rejected, Rejects, Replayed, Slice, Slices,
+    TooMuch, order_word,
 };
 pub use measure::{Measures, measure};
-pub use rows::{ParquetRows, RowsError};
+pub use replay::Replay;
+pub use rows::{ParquetRows, ROWS, RowsError};
 pub use run::Run;
 pub use snapshot::{LabelFiles, LabelSource, Snapshot, Wanted};

@@ -1,16 +1,26 @@
 //! From a Parquet file to rows.
 
+use std::cmp::Reverse;
+use std::mem;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use leat::cleansed::{self, CleansedError};
-use leat::column::Column;
-use leat::decode::Decoder;
+use leat::column::{Column, Type, Value, Values};
+use leat::decode::{Batch, Decoder};
 use leat::encode::jsonl::Rows;
-use leat::recipe::Recipe;
-use leat::record::{Coordinates, Position};
+use leat::recipe::{Field, Recipe, Role};
+use leat::record::{Coordinates, Position, Row, identity_of, identity_of_id};
+use leat::timestamp;
 use leat_bucket::Piece;
-use leat_lake::parquet::{ParquetError, Reader};
+use leat_lake::parquet::{File, ParquetError};
+
+use crate::Cores;
+
+/// Rows of a piece.
+pub const ROWS: usize = 4096;
+/// Row groups are read together until they have so many rows.
+const ROUND: u64 = 1 << 17;
 
 /// Why a Parquet file gives no rows.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,19 +34,13 @@ pub enum RowsError {
 }
 
 /// The rows of a Parquet file, some thousand at a time. A file with the columns of the cleansed zone is read as it was
-/// written; of any other the rows go the way of a line, and columns that the schema does not name are not read.
+/// written. Of any other file the columns that the schema names are read, and each row comes to what it would as a line of
+/// JSON.
 pub struct ParquetRows<'e> {
     recipe: &'e Recipe,
     decoder: &'e Decoder,
-    reader: Reader,
-    foreign: Option<Foreign>,
-}
-
-/// How the rows of a file that Leat did not make become lines.
-struct Foreign {
-    name: Arc<str>,
-    names: Rows,
-    number: u64,
+    file: File,
+    foreign: Option<Foreign<'e>>,
 }
 
 impl<'e> ParquetRows<'e> {
@@ -49,12 +53,12 @@ impl<'e> ParquetRows<'e> {
     ) -> Result<Self, RowsError> {
         let wanted = cleansed::columns(recipe);
         let wanted: Vec<&str> = wanted.iter().map(|(name, _)| name.as_str()).collect();
-        match Reader::new(file.clone(), Some(&wanted)) {
-            Ok(reader) => Ok(ParquetRows { recipe, decoder, reader, foreign: None }),
+        match File::open(file.clone(), Some(&wanted)) {
+            Ok(file) => Ok(ParquetRows { recipe, decoder, file, foreign: None }),
             Err(ParquetError::NoColumn(_)) => {
-                let (reader, wanted) = foreign(&file, recipe)?;
-                let foreign = Foreign { name: name.into(), names: Rows::new(wanted), number: 0 };
-                Ok(ParquetRows { recipe, decoder, reader, foreign: Some(foreign) })
+                let file = fields_of(&file, recipe)?;
+                let foreign = Foreign::new(name, recipe, decoder, file.columns());
+                Ok(ParquetRows { recipe, decoder, file, foreign: Some(foreign) })
             }
             Err(why) => Err(why.into()),
         }
@@ -67,55 +71,473 @@ impl<'e> ParquetRows<'e> {
 
     /// How many rows the file says that it has.
     pub fn rows(&self) -> u64 {
-        self.reader.rows()
+        self.file.groups().sum()
+    }
+
+    /// Gives what `work` makes of each piece to `take`, in the order of the file, up to the first error. `work` runs on all
+    /// of `cores`.
+    pub fn each<R: Send, E>(
+        &self,
+        cores: Cores,
+        work: impl Fn(Piece) -> R + Sync,
+        mut take: impl FnMut(Result<R, RowsError>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut before = 0;
+        for round in self.rounds() {
+            let read = match self.read(cores, &round) {
+                Ok(read) => read,
+                Err(why) => return take(Err(why)),
+            };
+            let mut pieces = Vec::with_capacity(read.len());
+            for columns in read {
+                let rows = columns.first().map_or(0, Column::len);
+                pieces.push((before, columns));
+                before += rows as u64;
+            }
+            for made in cores.map(pieces, |(first, columns)| self.piece(first, columns).map(&work))
+            {
+                let ends = made.is_err();
+                take(made)?;
+                if ends {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The row groups that are read together.
+    fn rounds(&self) -> Vec<Vec<usize>> {
+        let (mut rounds, mut room) = (Vec::<Vec<usize>>::new(), 0u64);
+        for (group, rows) in self.file.groups().enumerate() {
+            match rounds.last_mut() {
+                Some(round) if room > 0 => round.push(group),
+                _ => {
+                    rounds.push(vec![group]);
+                    room = ROUND;
+                }
+            }
+            room = room.saturating_sub(rows);
+        }
+        rounds
+    }
+
+    /// The columns of the pieces of row groups.
+    fn read(&self, cores: Cores, groups: &[usize]) -> Result<Vec<Vec<Column>>, RowsError> {
+        let width = self.file.columns().len();
+        let mut tasks: Vec<(usize, usize)> =
+            groups.iter().flat_map(|&group| (0..width).map(move |at| (group, at))).collect();
+        // What takes longest first, so that no core waits for another at the end.
+        tasks.sort_by_key(|&(group, at)| Reverse(self.file.bytes_of(group, at)));
+        let mut read =
+            cores.map(tasks, |(group, at)| ((group, at), self.file.column(group, at, ROWS)));
+        read.sort_by_key(|(task, _)| *task);
+        let mut read = read.into_iter().map(|(_, column)| column);
+        let mut pieces = Vec::new();
+        for _ in groups {
+            let columns = read.by_ref().take(width).collect::<Result<Vec<_>, _>>()?;
+            let mut columns: Vec<_> = columns.into_iter().map(Vec::into_iter).collect();
+            loop {
+                let piece: Vec<Column> = columns.iter_mut().filter_map(Iterator::next).collect();
+                let rows = piece.first().map_or(0, Column::len);
+                if rows == 0 {
+                    break;
+                }
+                if piece.len() < width || piece.iter().any(|column| column.len() != rows) {
+                    let why = "its columns differ in length";
+                    return Err(ParquetError::File(why.into()).into());
+                }
+                pieces.push(piece);
+            }
+        }
+        Ok(pieces)
+    }
+
+    /// The rows of the columns of a piece, of which the first has the number `first` in the file.
+    fn piece(&self, first: u64, columns: Vec<Column>) -> Result<Piece, RowsError> {
+        match &self.foreign {
+            Some(foreign) => Ok(foreign.piece(first, columns, self.decoder)),
+            None => Ok(Piece { batch: cleansed::read(self.recipe, columns)?, ..Piece::default() }),
+        }
     }
 }
 
-/// A reader of those fields of the schema that are in the file, and their names.
-fn foreign<'r>(file: &Bytes, recipe: &'r Recipe) -> Result<(Reader, Vec<&'r str>), ParquetError> {
+/// The file with those fields of the schema that it has.
+fn fields_of(file: &Bytes, recipe: &Recipe) -> Result<File, ParquetError> {
     let mut wanted: Vec<&str> = recipe.schema.fields.iter().map(|f| f.name.as_str()).collect();
     loop {
-        match Reader::new(file.clone(), Some(&wanted)) {
+        match File::open(file.clone(), Some(&wanted)) {
             Err(ParquetError::NoColumn(name)) => wanted.retain(|wanted| *wanted != name),
-            found => return Ok((found?, wanted)),
+            found => return found,
         }
     }
 }
 
-impl Iterator for ParquetRows<'_> {
-    type Item = Result<Piece, RowsError>;
+/// How the rows of a file that Leat did not make become rows of a recipe.
+///
+/// The rule is that of a line: a row is what the decoder makes of it as JSON. Where column and field are of one type that is
+/// known without the line. A row is *plain* if it is of such columns alone and nothing in it is refused, or changed, on the
+/// way; the others are printed and decoded.
+struct Foreign<'e> {
+    name: Arc<str>,
+    names: Rows,
+    fields: &'e [Field],
+    /// For each field of the schema its column in the file.
+    columns: Vec<Option<usize>>,
+    id: Option<usize>,
+    /// The most bytes of a row's texts with which its line is surely within the bounds; none if no row is plain.
+    texts: Option<usize>,
+    /// The most bytes of one text.
+    text: usize,
+}
 
-    fn next(&mut self) -> Option<Self::Item> {
-        let columns = match self.reader.next()? {
-            Ok(columns) => columns,
-            Err(why) => return Some(Err(why.into())),
+impl<'e> Foreign<'e> {
+    fn new(name: &str, recipe: &'e Recipe, decoder: &Decoder, columns: &[(String, Type)]) -> Self {
+        let fields = recipe.schema.fields.as_slice();
+        let at = |field: &Field| columns.iter().position(|(name, _)| *name == field.name);
+        let id = recipe.schema.role(Role::Id);
+        // What is masked or tokenized is text from decode on; an id of another type has a text of its own.
+        let of_one_form = fields.iter().all(|field| field.kind == recipe.kind(field))
+            && id.is_none_or(|slot| matches!(fields[slot].kind, Type::String | Type::Long));
+        // A number or a time takes less than 32 bytes, a byte of a text at most 6, for an escape.
+        let others: usize = columns.iter().map(|(name, _)| 6 * name.len() + 40).sum();
+        let limits = &decoder.limits;
+        let texts = limits.line.checked_sub(others + 2).map(|rest| rest / 6);
+        Foreign {
+            name: name.into(),
+            names: Rows::new(columns.iter().map(|(name, _)| name.as_str())),
+            fields,
+            columns: fields.iter().map(at).collect(),
+            id,
+            texts: texts.filter(|_| of_one_form && columns.len() <= limits.fields),
+            text: limits.text,
+        }
+    }
+
+    fn piece(&self, first: u64, mut columns: Vec<Column>, decoder: &Decoder) -> Piece {
+        let rows = columns.first().map_or(0, Column::len);
+        // Counted for the piece, not for the threads: nobody else has its numbers of users.
+        let (source, shard): (Arc<str>, Arc<str>) = (self.name.as_ref().into(), "".into());
+        let coordinates = |row: usize| Coordinates {
+            source: source.clone(),
+            shard: shard.clone(),
+            position: Position { line: first + row as u64, ..Position::default() },
+            arrival: None,
         };
-        Some(match &mut self.foreign {
-            Some(foreign) => Ok(foreign.piece(&columns, self.decoder)),
-            None => cleansed::read(self.recipe, columns)
-                .map(|batch| Piece { batch, ..Piece::default() })
-                .map_err(Into::into),
-        })
+        let mut plain = vec![true; rows];
+        let mut made = self.straight(&columns, &mut plain);
+        let mut piece = Piece::new(decoder);
+        let (mut odd, mut line) = (Vec::new(), Vec::new());
+        for row in (0..rows).filter(|&row| !plain[row]) {
+            line.clear();
+            self.names.row(&columns, row, &mut line);
+            let text = line.trim_ascii_end();
+            decoder.line(coordinates(row), text, false, &mut piece.batch, &mut piece.rejects);
+            odd.resize(piece.batch.len(), row);
+        }
+        let straight: Vec<usize> = (0..rows).filter(|&row| plain[row]).collect();
+        if straight.is_empty() {
+            return piece;
+        }
+        let mut batch = Batch::default();
+        for (slot, made) in made.iter_mut().enumerate() {
+            batch.columns.push(match (made.take(), self.columns[slot]) {
+                (Some(column), _) => column,
+                (None, Some(at)) => mem::replace(&mut columns[at], Column::new(Type::Bool)),
+                (None, None) => Column::nulls(self.fields[slot].kind, rows),
+            });
+        }
+        batch.rows.reserve_exact(rows);
+        for row in 0..rows {
+            let coordinates = coordinates(row);
+            let identity = match self.id.map(|slot| batch.columns[slot].get(row)) {
+                Some(Value::String(id)) => identity_of_id(id),
+                Some(Value::Long(id)) => identity_of_id(&id.to_string()),
+                _ => identity_of(&coordinates),
+            };
+            let (verdict, protected, unknown) = Default::default();
+            batch.rows.push(Row { coordinates, identity, verdict, protected, unknown });
+        }
+        piece.batch = match odd[..] {
+            [] => batch.keep(&straight),
+            _ => {
+                batch.append(piece.batch);
+                batch.gather(&merged(&straight, &odd, rows))
+            }
+        };
+        piece
+    }
+
+    /// For each field whose values are other than those of its column, its values. Takes from `plain` the rows whose values
+    /// are refused or not known here.
+    fn straight(&self, columns: &[Column], plain: &mut [bool]) -> Vec<Option<Column>> {
+        let Some(most) = self.texts else {
+            plain.fill(false);
+            return Vec::new();
+        };
+        let mut texts = vec![0usize; plain.len()];
+        let mut made = Vec::new();
+        for (field, column) in self.fields.iter().zip(&self.columns) {
+            let required = matches!(field.role, Some(Role::Id | Role::Entity | Role::EventTime));
+            let column = column.map(|at| &columns[at]);
+            let Some(column) = column else {
+                plain.iter_mut().for_each(|plain| *plain &= !required);
+                made.push(None);
+                continue;
+            };
+            let mut refuse = |row: usize, refused: bool| plain[row] &= !refused;
+            if required {
+                (0..column.len()).for_each(|row| refuse(row, !column.is_valid(row)));
+            }
+            if let Values::String(values) = column.values() {
+                for (row, sum) in texts.iter_mut().enumerate() {
+                    let bytes = values.bytes(row).len();
+                    *sum = sum.saturating_add(bytes);
+                    refuse(row, bytes > self.text || required && bytes == 0);
+                }
+            }
+            made.push(match (column.kind(), field.kind) {
+                (Type::String, Type::String)
+                | (Type::Long, Type::Long)
+                | (Type::Bool, Type::Bool) => None,
+                (Type::Double, Type::Double) => {
+                    let odd = |row| column.number(row).is_some_and(|x| !x.is_finite());
+                    (0..column.len()).for_each(|row| refuse(row, odd(row)));
+                    None
+                }
+                (Type::Timestamp, Type::Timestamp) => {
+                    let inside = |x| (timestamp::MIN..=timestamp::MAX).contains(&x);
+                    let odd = |row| column.timestamp(row).is_some_and(|x| !inside(x));
+                    (0..column.len()).for_each(|row| refuse(row, odd(row)));
+                    None
+                }
+                (Type::Long, Type::Double) => {
+                    Some(Column::doubles((0..column.len()).map(|row| column.number(row))))
+                }
+                (Type::String, Type::Timestamp) => {
+                    let mut times = Column::new(Type::Timestamp);
+                    times.reserve(column.len());
+                    for row in 0..column.len() {
+                        let time = column.text(row).map(timestamp::parse);
+                        refuse(row, time == Some(None));
+                        times.push(time.flatten().map_or(Value::Null, Value::Timestamp));
+                    }
+                    Some(times)
+                }
+                (_, kind) => {
+                    (0..column.len()).for_each(|row| refuse(row, column.is_valid(row)));
+                    Some(Column::nulls(kind, column.len()))
+                }
+            });
+        }
+        plain.iter_mut().zip(texts).for_each(|(plain, bytes)| *plain &= bytes <= most);
+        made
     }
 }
 
-impl Foreign {
-    fn piece(&mut self, columns: &[Column], decoder: &Decoder) -> Piece {
-        let mut piece = Piece::new(decoder);
-        let mut line = Vec::new();
-        for row in 0..columns.first().map_or(0, Column::len) {
-            line.clear();
-            self.names.row(columns, row, &mut line);
-            let coordinates = Coordinates {
-                source: self.name.clone(),
-                shard: "".into(),
-                position: Position { line: self.number, ..Position::default() },
-                arrival: None,
-            };
-            self.number += 1;
-            let text = line.trim_ascii_end();
-            decoder.line(coordinates, text, false, &mut piece.batch, &mut piece.rejects);
+/// Where rows stand that were put into two lists, `straight` and `odd`, of which the second begins at `from`.
+fn merged(straight: &[usize], odd: &[usize], from: usize) -> Vec<usize> {
+    let straight = straight.iter().map(|&row| (row, row));
+    let odd = odd.iter().zip(from..).map(|(&row, at)| (row, at));
+    let mut all: Vec<(usize, usize)> = straight.chain(odd).collect();
+    all.sort_unstable();
+    all.into_iter().map(|(_, at)| at).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZero;
+
+    use leat::engine::{self, Source};
+    use leat::record::Reject;
+    use leat_lake::parquet;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const FIELDS: [&str; 7] = ["id", "who", "at", "amount", "n", "ok", "note"];
+
+    /// A recipe whose id is of type `id`; `protect` is YAML.
+    fn recipe(id: &str, protect: &str) -> Recipe {
+        let text = format!(
+            "{{leat: 1, name: r, schema: {{fields: [
+                {{name: id, type: {id}, role: id}}, {{name: who, type: string, role: entity}},
+                {{name: at, type: timestamp, role: event_time}}, {{name: amount, type: double}}, {{name: n, type: long}},
+                {{name: ok, type: bool}}, {{name: note, type: string}}]}}, protect: {protect}}}"
+        );
+        engine::read(Source { file: "r.yaml", text: &text }).unwrap()
+    }
+
+    fn decoder(recipe: &Recipe) -> Decoder {
+        Decoder::new(recipe, None, Default::default())
+    }
+
+    fn read(file: Bytes, recipe: &Recipe, cores: usize) -> Result<Piece, RowsError> {
+        let decoder = decoder(recipe);
+        let rows = ParquetRows::open(file, "file", recipe, &decoder)?;
+        assert!(!rows.is_cleansed());
+        let mut all = Piece::new(&decoder);
+        let take = |piece: Result<Piece, RowsError>| {
+            let piece = piece?;
+            all.batch.append(piece.batch);
+            all.rejects.extend(piece.rejects);
+            Ok::<_, RowsError>(())
+        };
+        rows.each(Cores::new(NonZero::new(cores).unwrap()), |piece| piece, take)?;
+        Ok(all)
+    }
+
+    /// What the rows of `columns` come to as lines.
+    fn as_lines(columns: &[(&str, Column)], recipe: &Recipe) -> (Batch, Vec<Reject>) {
+        let decoder = decoder(recipe);
+        let (mut batch, mut rejects) = (decoder.batch(), Vec::new());
+        let names = Rows::new(columns.iter().map(|(name, _)| *name));
+        for row in 0..columns[0].1.len() {
+            let mut line = Vec::new();
+            names.row(columns.iter().map(|(_, column)| column), row, &mut line);
+            let position = Position { line: row as u64, ..Position::default() };
+            let (source, shard) = ("file".into(), "".into());
+            let coordinates = Coordinates { source, shard, position, arrival: None };
+            decoder.line(coordinates, line.trim_ascii_end(), false, &mut batch, &mut rejects);
         }
-        piece
+        (batch, rejects)
+    }
+
+    fn file(columns: &[(&str, Column)]) -> Bytes {
+        let of = columns.iter().map(|(name, column)| ((*name).to_owned(), column.kind()));
+        let values = columns.iter().map(|(_, column)| column.clone()).collect();
+        parquet::to_bytes(&of.collect::<Vec<_>>(), values).unwrap()
+    }
+
+    #[track_caller]
+    fn same(columns: &[(&str, Column)], recipe: &Recipe, cores: usize) -> Piece {
+        let found = read(file(columns), recipe, cores).unwrap();
+        let (batch, rejects) = as_lines(columns, recipe);
+        assert_eq!(found.batch, batch);
+        assert_eq!(found.rejects, rejects);
+        found
+    }
+
+    /// A column of `kind` whose values are mostly good for the field `name`.
+    fn column(name: &'static str, kind: Type, rows: usize) -> BoxedStrategy<Column> {
+        let value = (any::<i64>(), any::<f64>(), 0..1000i64, 0u8..12, "\\PC{0,9}");
+        let values = proptest::collection::vec(value, rows);
+        values
+            .prop_map(move |values| {
+                let mut column = Column::new(kind);
+                for (n, (long, double, small, how, text)) in values.into_iter().enumerate() {
+                    let time = timestamp::to_text(small * 1_000_003);
+                    let made = match name {
+                        "id" => format!("t-{n}"),
+                        "at" if how > 1 => time,
+                        _ => text,
+                    };
+                    column.push(match (kind, how) {
+                        (_, 0) if name != "id" => Value::Null,
+                        (Type::String, 1) => Value::String(""),
+                        (Type::String, _) => Value::String(&made),
+                        (Type::Long | Type::Timestamp, 1 | 2) if name != "id" => match kind {
+                            Type::Long => Value::Long(long),
+                            _ => Value::Timestamp(long),
+                        },
+                        (Type::Long, _) => Value::Long(small),
+                        (Type::Timestamp, _) => Value::Timestamp(small * 999_999_937),
+                        (Type::Double, 1) => Value::Double(f64::INFINITY),
+                        (Type::Double, 2 | 3) => Value::Double(double),
+                        (Type::Double, _) => Value::Double(small as f64 / 4.0),
+                        (Type::Bool, _) => Value::Bool(small % 2 == 0),
+                    });
+                }
+                column
+            })
+            .boxed()
+    }
+
+    /// Columns of a file, most of them of their field's type, some left out, in some order.
+    fn columns() -> impl Strategy<Value = Vec<(&'static str, Column)>> {
+        let own =
+            [Type::String, Type::String, Type::Timestamp, Type::Double, Type::Long, Type::Bool];
+        let odd = (0usize..7, proptest::sample::select(Type::ALL.to_vec()), any::<bool>());
+        (odd, 0usize..30, 0usize..14, any::<bool>()).prop_flat_map(
+            move |((at, kind, is_odd), rows, left_out, turned)| {
+                let kinds = FIELDS.iter().zip(own.into_iter().chain([Type::String])).enumerate();
+                let kinds = kinds
+                    .map(|(n, (name, own))| (*name, if is_odd && n == at { kind } else { own }));
+                let kinds = kinds.enumerate().filter(|(n, _)| *n != left_out).map(|(_, of)| of);
+                let mut all: Vec<BoxedStrategy<(&'static str, Column)>> = kinds
+                    .map(|(name, kind)| {
+                        column(name, kind, rows + 1).prop_map(move |c| (name, c)).boxed()
+                    })
+                    .collect();
+                if turned {
+                    all.reverse();
+                }
+                all
+            },
+        )
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(500))]
+
+        #[test]
+        fn a_row_is_what_it_would_be_as_a_line(columns in columns(), protected in 0u8..4, cores in 1usize..4) {
+            let (id, protect) = match protected {
+                0 => ("string", "[{field: note, method: mask}]"),
+                1 => ("string", "[{field: n, method: mask}]"),
+                2 => ("long", "[]"),
+                _ => ("string", "[]"),
+            };
+            same(&columns, &recipe(id, protect), cores);
+        }
+    }
+
+    /// Columns of `rows` rows, none of them odd.
+    fn good(rows: i64) -> Vec<(&'static str, Column)> {
+        let texts: Vec<String> = (0..rows).map(|n| format!("t-{n}")).collect();
+        let text = || Column::strings(texts.iter().map(|text| Some(text.as_str())));
+        let mut times = Column::new(Type::Timestamp);
+        (0..rows).for_each(|n| times.push(Value::Timestamp(n)));
+        let amounts = Column::longs((0..rows).map(|n| (n % 3 > 0).then_some(n)));
+        vec![("id", text()), ("who", text()), ("at", times), ("amount", amounts)]
+    }
+
+    #[test]
+    fn pieces_follow_one_another() {
+        let recipe = recipe("string", "[]");
+        for cores in [1, 3] {
+            let piece = same(&good(2 * ROWS as i64 + 17), &recipe, cores);
+            assert_eq!(piece.batch.len(), 2 * ROWS + 17);
+        }
+        assert_eq!(same(&good(0), &recipe, 2).batch.len(), 0);
+    }
+
+    #[test]
+    fn what_is_beyond_the_bounds_is_refused() {
+        let recipe = recipe("string", "[]");
+        let most = decoder(&recipe).limits.text;
+        for (bytes, refused) in [(most, 0), (most + 1, 1)] {
+            let text = "x".repeat(bytes);
+            let mut columns = good(3);
+            columns.push(("note", Column::strings([None, Some(text.as_str()), Some("y")])));
+            assert_eq!(same(&columns, &recipe, 1).rejects.len(), refused);
+        }
+        // Each text is within its bound, the line is not.
+        let text = "\u{1}".repeat(most);
+        let mut columns = good(2);
+        columns[1].1 = Column::strings([Some(text.as_str()), Some("y")]);
+        assert_eq!(same(&columns, &recipe, 1).rejects.len(), 1);
+    }
+
+    #[test]
+    fn a_damaged_file_is_refused() {
+        let recipe = recipe("string", "[]");
+        assert!(read(Bytes::from_static(b"PAR1 not at all PAR1"), &recipe, 2).is_err());
+        let bytes = file(&good(10_000));
+        for at in (4..bytes.len() - 8).step_by(997) {
+            let mut wrong = bytes.to_vec();
+            wrong[at] ^= 0x55;
+            let _ = read(wrong.into(), &recipe, 2); // whatever is said: no panic
+        }
     }
 }

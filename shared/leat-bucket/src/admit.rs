@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use leat::column::Values;
 use leat::decode::{Batch, Decoder};
 use leat::engine::{self, Engine};
 use leat::protect::MissingKeys;
@@ -12,6 +13,8 @@ use crate::Rejects;
 /// The most that is held in memory at once. Beyond it the work is Spark's.
 const MAX_BYTES: u64 = 1 << 31;
 const MAX_ROWS: usize = 20_000_000;
+/// Rows that are kept together.
+pub const PART: usize = 4096;
 
 /// A piece of the data.
 #[derive(Debug, Default)]
@@ -36,19 +39,29 @@ pub struct Admission<'e> {
     engine: &'e Engine,
     so_far: Admitted,
     bytes: u64,
+    rows: usize,
 }
 
 /// What an engine admits of the data, and what it does not.
 #[derive(Debug, Default)]
 pub struct Admitted {
-    /// The good rows, with derived columns.
-    pub batch: Batch,
+    /// The good rows, with derived columns, in parts of at most [`PART`] rows unless a piece had more.
+    pub parts: Vec<Batch>,
     /// What was left out.
     pub rejects: Rejects,
     /// The entities of rows that a rule refused; some have good rows, too.
     pub refused: BTreeSet<String>,
     /// By rule that only warns, how many of the good rows fail it.
     pub warned: BTreeMap<String, u64>,
+}
+
+/// What an engine says of a piece.
+#[derive(Debug)]
+pub struct Judged {
+    undecoded: Vec<Reject>,
+    admitted: engine::Admitted,
+    warned: BTreeMap<String, u64>,
+    bytes: u64,
 }
 
 /// Why no more can be admitted.
@@ -62,26 +75,12 @@ pub enum TooMuch {
     Keys(#[from] MissingKeys),
 }
 
-impl<'e> Admission<'e> {
-    /// Nothing yet.
-    pub fn new(engine: &'e Engine) -> Self {
-        let mut batch = engine.decoder().batch();
-        engine.derive(&mut batch);
-        Admission { engine, so_far: Admitted { batch, ..Admitted::default() }, bytes: 0 }
-    }
-
-    /// Checks, protects and derives the rows of `piece`, and keeps the good ones.
-    pub fn add(&mut self, piece: Piece) -> Result<(), TooMuch> {
-        let Admitted { batch: all, rejects: left_out, refused: entities, warned } =
-            &mut self.so_far;
-        left_out.add(&piece.rejects);
-        let engine::Admitted { mut batch, rejects, refused } = self.engine.admit(piece.batch)?;
-        left_out.add(&rejects);
-        for entity in refused {
-            let bytes = entity.len() as u64;
-            self.bytes += if entities.insert(entity) { bytes } else { 0 };
-        }
-        for row in &mut batch.rows {
+impl Judged {
+    /// Checks, protects and derives the rows of `piece`. No piece depends on another.
+    pub fn new(engine: &Engine, piece: Piece) -> Result<Self, MissingKeys> {
+        let mut admitted = engine.admit(piece.batch)?;
+        let mut warned = BTreeMap::new();
+        for row in &mut admitted.batch.rows {
             // But for what is counted of no use from here on, and as large as the rest.
             for rule in row.verdict.take().map_or_else(Vec::new, |verdict| verdict.warned) {
                 *warned.entry(rule).or_default() += 1;
@@ -89,9 +88,43 @@ impl<'e> Admission<'e> {
             row.unknown = None;
             row.protected = Default::default();
         }
-        self.bytes += text_bytes(&batch);
-        all.append(batch);
-        if self.bytes > MAX_BYTES || all.len() > MAX_ROWS {
+        let bytes = text_bytes(&admitted.batch);
+        Ok(Judged { undecoded: piece.rejects, admitted, warned, bytes })
+    }
+}
+
+impl<'e> Admission<'e> {
+    /// Nothing yet.
+    pub fn new(engine: &'e Engine) -> Self {
+        Admission { engine, so_far: Admitted::default(), bytes: 0, rows: 0 }
+    }
+
+    /// Checks, protects and derives the rows of `piece`, and keeps the good ones.
+    pub fn add(&mut self, piece: Piece) -> Result<(), TooMuch> {
+        self.take(Judged::new(self.engine, piece)?)
+    }
+
+    /// Keeps the good rows of a piece that was judged by the same engine.
+    pub fn take(&mut self, judged: Judged) -> Result<(), TooMuch> {
+        let Judged { undecoded, admitted, warned, bytes } = judged;
+        let engine::Admitted { batch, rejects, refused } = admitted;
+        self.so_far.rejects.add(&undecoded);
+        self.so_far.rejects.add(&rejects);
+        for entity in refused {
+            let bytes = entity.len() as u64;
+            self.bytes += if self.so_far.refused.insert(entity) { bytes } else { 0 };
+        }
+        for (rule, count) in warned {
+            *self.so_far.warned.entry(rule).or_default() += count;
+        }
+        self.bytes += bytes;
+        self.rows += batch.len();
+        match self.so_far.parts.last_mut() {
+            _ if batch.is_empty() => {}
+            Some(last) if last.len() + batch.len() <= PART => last.append(batch),
+            _ => self.so_far.parts.push(batch),
+        }
+        if self.bytes > MAX_BYTES || self.rows > MAX_ROWS {
             return Err(TooMuch::Memory);
         }
         Ok(())
@@ -105,6 +138,10 @@ impl<'e> Admission<'e> {
 
 /// The bytes of text in a batch: what a column holds of it has a bound.
 fn text_bytes(batch: &Batch) -> u64 {
-    let of_row = |row| batch.columns.iter().filter_map(move |c| c.text(row)).map(str::len);
-    (0..batch.len()).flat_map(of_row).map(|bytes| bytes as u64).sum()
+    let texts = batch.columns.iter().filter_map(|column| match column.values() {
+        Values::String(texts) => Some(texts),
+        _ => None,
+    });
+    let bytes = texts.flat_map(|texts| (0..texts.len()).map(|row| texts.bytes(row).len() as u64));
+    bytes.sum()
 }

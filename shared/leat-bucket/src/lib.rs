@@ -12,11 +12,11 @@ mod rejects;
 mod replay;
 mod slices;
 
-pub use admit::{Admission, Admitted, Piece, TooMuch};
+pub use admit::{Admission, Admitted, Judged, PART, Piece, TooMuch};
 pub use features::{
     Counts, Curation, Fitted, Part, RECIPE_HASH, SLICE, STATE_HASH, SliceCounts, TRAIN,
 };
 pub use labels::{LabelCounts, LabelError, Labels};
 pub use rejects::{Rejected, Rejects};
-pub use replay::{Replayed, in_order, order_word, replay, windows};
+pub use replay::{Replayed, in_order, joined, order_word, windows};
 pub use slices::{Slice, Slices};

@@ -21,19 +21,31 @@ pub struct Replayed {
     pub states: HashMap<Box<str>, EntityState>,
 }
 
-/// Takes all rows of `batch` through the windows of `engine`, and leaves out repeats of an identity.
-pub fn replay(engine: &Engine, batch: &Batch) -> Replayed {
-    let (batch, order) = in_order(engine, batch);
-    windows(engine, batch, order)
+/// The rows of `parts`, which `engine` admitted, in the order of a replay.
+pub fn in_order(engine: &Engine, parts: Vec<Batch>) -> (Batch, Order) {
+    let batch = joined(engine, parts);
+    let (rows, order) = order(engine, &batch);
+    match rows.is_sorted() {
+        true => (batch, order),
+        false => (batch.gather(&rows), order),
+    }
 }
 
-/// The rows of `batch` in the order of a replay.
-pub fn in_order(engine: &Engine, batch: &Batch) -> (Batch, Order) {
-    let (rows, order) = order(engine, batch);
-    (batch.gather(&rows), order)
+/// The rows of `parts`, which `engine` admitted, one part after the other.
+pub fn joined(engine: &Engine, parts: Vec<Batch>) -> Batch {
+    let rows = parts.iter().map(Batch::len).sum::<usize>();
+    let mut parts = parts.into_iter();
+    let mut all = parts.next().unwrap_or_else(|| {
+        let mut none = engine.decoder().batch();
+        engine.derive(&mut none);
+        none
+    });
+    all.reserve(rows - all.len());
+    parts.for_each(|part| all.append(part));
+    all
 }
 
-/// As [`replay`], of rows that are in order.
+/// Takes rows that are in the order of a replay through the windows of `engine`, and leaves out repeats of an identity.
 pub fn windows(engine: &Engine, mut batch: Batch, order: Order) -> Replayed {
     let mut replay = Replay::new(engine);
     let found = replay.apply(&mut batch);

@@ -1,15 +1,27 @@
 //! Parquet files to columns and back.
+//!
+//! [`Reader`] and [`Writer`] go through a file from its start to its end. [`File`] and [`Groups`] read and encode the columns
+//! apart from one another, so that it can be done on many threads; the answer and the bytes do not depend on how many.
 
 use std::io::Write;
+use std::sync::Arc;
 
+use arrow_schema::{FieldRef, SchemaRef};
 use bytes::Bytes;
 use leat::column::{Column, Type};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
+    ParquetRecordBatchReaderBuilder,
+};
+use parquet::arrow::arrow_writer::{
+    ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves,
+};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use parquet::file::reader::ChunkReader;
+use parquet::file::writer::SerializedFileWriter;
 
 /// Rows that are read at a time.
 const ROWS: usize = 8192;
@@ -46,31 +58,15 @@ impl Reader {
         file: impl ChunkReader + 'static,
         wanted: Option<&[&str]>,
     ) -> Result<Self, ParquetError> {
-        let builder = ParquetRecordBatchReaderBuilder::try_new(file)
-            .map_err(|why| ParquetError::File(why.to_string()))?;
-        let fields = builder.schema().fields().clone();
-        let names: Vec<&str> = match wanted {
-            Some(wanted) => wanted.to_vec(),
-            None => fields.iter().map(|f| f.name().as_str()).collect(),
-        };
-        let (mut columns, mut roots) = (Vec::new(), Vec::new());
-        for name in names {
-            let (root, field) =
-                fields.find(name).ok_or_else(|| ParquetError::NoColumn(name.into()))?;
-            let kind = leat_arrow::kind_of(field.data_type()).ok_or_else(|| {
-                let why = leat_arrow::Error::Type(field.data_type().clone());
-                leat_arrow::Error::Column(name.into(), Box::new(why))
-            })?;
-            columns.push((name.to_owned(), kind));
-            roots.push(root);
-        }
-        let rows = u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or_default();
-        let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
-        let batches = builder
+        let metadata = footer(&file)?;
+        let (columns, roots) = pick(&metadata, wanted)?;
+        let rows = rows_of(metadata.metadata().file_metadata().num_rows());
+        let mask = ProjectionMask::roots(metadata.parquet_schema(), roots);
+        let batches = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata)
             .with_projection(mask)
             .with_batch_size(ROWS)
             .build()
-            .map_err(|why| ParquetError::File(why.to_string()))?;
+            .map_err(unreadable)?;
         Ok(Reader { batches, columns, rows })
     }
 
@@ -91,7 +87,7 @@ impl Iterator for Reader {
     fn next(&mut self) -> Option<Self::Item> {
         let batch = match self.batches.next()? {
             Ok(batch) => batch,
-            Err(why) => return Some(Err(ParquetError::File(why.to_string()))),
+            Err(why) => return Some(Err(unreadable(why))),
         };
         Some(leat_arrow::from_batch(batch).map_err(Into::into).and_then(|mut found| {
             let pick = |(name, _): &(String, Type)| {
@@ -104,6 +100,123 @@ impl Iterator for Reader {
     }
 }
 
+/// A Parquet file whose footer was read: each column of each row group can be read by itself, on any thread.
+pub struct File {
+    bytes: Bytes,
+    metadata: ArrowReaderMetadata,
+    columns: Vec<(String, Type)>,
+    roots: Vec<usize>,
+}
+
+impl File {
+    /// Reads the footer of the file `bytes`; `wanted` as for [`Reader::new`].
+    pub fn open(bytes: Bytes, wanted: Option<&[&str]>) -> Result<Self, ParquetError> {
+        let metadata = footer(&bytes)?;
+        let (columns, roots) = pick(&metadata, wanted)?;
+        Ok(File { bytes, metadata, columns, roots })
+    }
+
+    /// Names and types of the columns, in the order wanted.
+    pub fn columns(&self) -> &[(String, Type)] {
+        &self.columns
+    }
+
+    /// The rows of each row group, as the file says itself.
+    pub fn groups(&self) -> impl ExactSizeIterator<Item = u64> {
+        self.metadata.metadata().row_groups().iter().map(|group| rows_of(group.num_rows()))
+    }
+
+    /// The bytes that the column at `column`, of those wanted, has in the row group `group`: what reading it costs.
+    pub fn bytes_of(&self, group: usize, column: usize) -> u64 {
+        let group = self.metadata.metadata().row_groups().get(group);
+        let column = self.roots.get(column).and_then(|&root| group?.columns().get(root));
+        column.map_or(0, |column| rows_of(column.uncompressed_size()))
+    }
+
+    /// The values of the column at `column`, of those wanted, in the row group `group`, in pieces of `rows` rows, of
+    /// which the last has what is left.
+    pub fn column(
+        &self,
+        group: usize,
+        column: usize,
+        rows: usize,
+    ) -> Result<Vec<Column>, ParquetError> {
+        let roots = self.roots.get(column).copied();
+        let mask = ProjectionMask::roots(self.metadata.parquet_schema(), roots);
+        let (bytes, metadata) = (self.bytes.clone(), self.metadata.clone());
+        let batches = ParquetRecordBatchReaderBuilder::new_with_metadata(bytes, metadata)
+            .with_row_groups(vec![group])
+            .with_projection(mask)
+            .with_batch_size(rows)
+            .build()
+            .map_err(unreadable)?;
+        let mut pieces = Vec::new();
+        for batch in batches {
+            let found = leat_arrow::from_batch(batch.map_err(unreadable)?)?;
+            pieces.extend(found.into_iter().map(|(_, column)| column));
+        }
+        Ok(pieces)
+    }
+}
+
+fn footer(file: &impl ChunkReader) -> Result<ArrowReaderMetadata, ParquetError> {
+    ArrowReaderMetadata::load(file, ArrowReaderOptions::default()).map_err(unreadable)
+}
+
+/// The columns `wanted`, all if none are named, and where each stands in the file.
+#[allow(clippy::type_complexity, reason = "two lists of equal length")]
+fn pick(
+    metadata: &ArrowReaderMetadata,
+    wanted: Option<&[&str]>,
+) -> Result<(Vec<(String, Type)>, Vec<usize>), ParquetError> {
+    let fields = metadata.schema().fields();
+    let names: Vec<&str> = match wanted {
+        Some(wanted) => wanted.to_vec(),
+        None => fields.iter().map(|f| f.name().as_str()).collect(),
+    };
+    let (mut columns, mut roots) = (Vec::new(), Vec::new());
+    for name in names {
+        let (root, field) = fields.find(name).ok_or_else(|| ParquetError::NoColumn(name.into()))?;
+        let kind = leat_arrow::kind_of(field.data_type()).ok_or_else(|| {
+            let why = leat_arrow::Error::Type(field.data_type().clone());
+            leat_arrow::Error::Column(name.into(), Box::new(why))
+        })?;
+        columns.push((name.to_owned(), kind));
+        roots.push(root);
+    }
+    Ok((columns, roots))
+}
+
+fn rows_of(count: i64) -> u64 {
+    u64::try_from(count).unwrap_or_default()
+}
+
+fn unreadable(why: impl ToString) -> ParquetError {
+    ParquetError::File(why.to_string())
+}
+
+fn unwritable(why: impl ToString) -> ParquetError {
+    ParquetError::Write(why.to_string())
+}
+
+/// How files are written: compressed by zstd.
+fn properties() -> WriterProperties {
+    WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_created_by(concat!("leat ", env!("CARGO_PKG_VERSION")).into())
+        .build()
+}
+
+fn writer<W: Write + Send>(
+    out: W,
+    columns: &[(String, Type)],
+) -> Result<(ArrowWriter<W>, SchemaRef), ParquetError> {
+    let schema = leat_arrow::schema(columns.iter().map(|(name, kind)| (name.as_str(), *kind)));
+    let schema = Arc::new(schema);
+    let writer = ArrowWriter::try_new(out, schema.clone(), Some(properties()));
+    Ok((writer.map_err(unwritable)?, schema))
+}
+
 /// Writes a Parquet file, compressed by zstd.
 pub struct Writer<W: Write + Send> {
     names: Vec<String>,
@@ -113,25 +226,83 @@ pub struct Writer<W: Write + Send> {
 impl<W: Write + Send> Writer<W> {
     /// A writer of a file with `columns` to `out`.
     pub fn new(out: W, columns: &[(String, Type)]) -> Result<Self, ParquetError> {
-        let schema = leat_arrow::schema(columns.iter().map(|(name, kind)| (name.as_str(), *kind)));
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(ZstdLevel::default()))
-            .set_created_by(concat!("leat ", env!("CARGO_PKG_VERSION")).into())
-            .build();
-        let writer = ArrowWriter::try_new(out, schema.into(), Some(properties))
-            .map_err(|why| ParquetError::Write(why.to_string()))?;
+        let (writer, _) = writer(out, columns)?;
         Ok(Writer { names: columns.iter().map(|(name, _)| name.clone()).collect(), writer })
     }
 
     /// Appends rows. The columns are of the types given before.
     pub fn write(&mut self, columns: Vec<Column>) -> Result<(), ParquetError> {
         let batch = leat_arrow::to_batch(self.names.iter().cloned().zip(columns))?;
-        self.writer.write(&batch).map_err(|why| ParquetError::Write(why.to_string()))
+        self.writer.write(&batch).map_err(unwritable)
     }
 
     /// Writes the end of the file and gives back what it was written to.
     pub fn finish(self) -> Result<W, ParquetError> {
-        self.writer.into_inner().map_err(|why| ParquetError::Write(why.to_string()))
+        self.writer.into_inner().map_err(unwritable)
+    }
+}
+
+/// Writes a Parquet file, compressed as by [`Writer`], a row group at a time, of which each column is encoded by itself.
+pub struct Groups<W: Write + Send> {
+    schema: SchemaRef,
+    file: SerializedFileWriter<W>,
+    factory: ArrowRowGroupWriterFactory,
+    written: usize,
+}
+
+/// Encodes a column of a row group.
+pub struct Encoder {
+    field: FieldRef,
+    writer: ArrowColumnWriter,
+}
+
+/// An encoded column of a row group.
+pub struct Encoded(ArrowColumnChunk);
+
+impl<W: Write + Send> Groups<W> {
+    /// A writer of a file with `columns` to `out`.
+    pub fn new(out: W, columns: &[(String, Type)]) -> Result<Self, ParquetError> {
+        let (writer, schema) = writer(out, columns)?;
+        let (file, factory) = writer.into_serialized_writer().map_err(unwritable)?;
+        Ok(Groups { schema, file, factory, written: 0 })
+    }
+
+    /// An encoder for each column of the next row group.
+    pub fn encoders(&self) -> Result<Vec<Encoder>, ParquetError> {
+        let writers = self.factory.create_column_writers(self.written).map_err(unwritable)?;
+        let fields = self.schema.fields().iter().cloned();
+        Ok(fields.zip(writers).map(|(field, writer)| Encoder { field, writer }).collect())
+    }
+
+    /// Appends a row group: what each of its encoders made, in their order.
+    pub fn append(&mut self, encoded: Vec<Encoded>) -> Result<(), ParquetError> {
+        let mut group = self.file.next_row_group().map_err(unwritable)?;
+        for Encoded(chunk) in encoded {
+            chunk.append_to_row_group(&mut group).map_err(unwritable)?;
+        }
+        self.written += 1;
+        group.close().map(|_| ()).map_err(unwritable)
+    }
+
+    /// Writes the end of the file and gives back what it was written to.
+    pub fn finish(self) -> Result<W, ParquetError> {
+        self.file.into_inner().map_err(unwritable)
+    }
+}
+
+impl Encoder {
+    /// Encodes the column, which comes in parts. They are of the type that was given for it.
+    pub fn encode(
+        mut self,
+        parts: impl IntoIterator<Item = Column>,
+    ) -> Result<Encoded, ParquetError> {
+        for part in parts {
+            let array = leat_arrow::to_array(part)?;
+            for leaf in compute_leaves(&self.field, &array).map_err(unwritable)? {
+                self.writer.write(&leaf).map_err(unwritable)?;
+            }
+        }
+        self.writer.close().map(Encoded).map_err(unwritable)
     }
 }
 
@@ -186,6 +357,42 @@ mod tests {
         let some = read(Reader::new(bytes.clone(), Some(&["text", "time"])).unwrap());
         assert!(some == [values[4].clone(), values[0].clone()]);
         let error = Reader::new(bytes, Some(&["nothing"])).err().unwrap();
+        assert_eq!(error, ParquetError::NoColumn("nothing".into()));
+    }
+
+    /// The parts of each column, and the columns of each part: one from the other.
+    fn parts(values: &[Column], cuts: &[usize]) -> Vec<Vec<Column>> {
+        let ranges = || cuts.windows(2).map(|cut| (cut[0]..cut[1]).collect::<Vec<_>>());
+        values.iter().map(|column| ranges().map(|rows| column.gather(&rows)).collect()).collect()
+    }
+
+    #[test]
+    fn columns_are_written_and_read_apart() {
+        let (columns, values) = file();
+        let mut groups = Groups::new(Vec::new(), &columns).unwrap();
+        for cuts in [&[0, 7_000, 7_001, 15_000][..], &[15_000, 20_000]] {
+            let encoders = groups.encoders().unwrap();
+            let encoded = encoders.into_iter().zip(parts(&values, cuts)).rev();
+            let mut encoded: Vec<_> =
+                encoded.map(|(encoder, parts)| encoder.encode(parts).unwrap()).collect();
+            encoded.reverse();
+            groups.append(encoded).unwrap();
+        }
+        let bytes = Bytes::from(groups.finish().unwrap());
+        assert!(read(Reader::new(bytes.clone(), None).unwrap()) == values);
+
+        let file = File::open(bytes.clone(), Some(&["text", "bool"])).unwrap();
+        assert_eq!(file.columns(), [columns[4].clone(), columns[1].clone()]);
+        assert_eq!(file.groups().collect::<Vec<_>>(), [15_000, 5_000]);
+        assert!(file.bytes_of(0, 0) > file.bytes_of(1, 0) && file.bytes_of(1, 0) > 0);
+        let cuts = [&[0, 4_000, 8_000, 12_000, 15_000][..], &[15_000, 19_000, 20_000]];
+        let wanted = [values[4].clone(), values[1].clone()];
+        for (group, cuts) in cuts.iter().enumerate() {
+            for (column, expected) in parts(&wanted, cuts).iter().enumerate() {
+                assert!(file.column(group, column, 4_000).as_ref() == Ok(expected));
+            }
+        }
+        let error = File::open(bytes, Some(&["nothing"])).err().unwrap();
         assert_eq!(error, ParquetError::NoColumn("nothing".into()));
     }
 

@@ -4,10 +4,14 @@
 //! `_shard`, `_sequence` (text), `_sub`, `_line` (long), `_arrival` (timestamp), and as JSON text `_protected`,
 //! `_verdict`, `_unknown`. What is not there is null.
 
+use std::sync::Arc;
+
 use crate::column::{Column, Type, Value};
 use crate::decode::Batch;
 use crate::recipe::{Recipe, Role};
-use crate::record::{Coordinates, Position, Row, Sequence, identity_of, identity_of_id};
+use crate::record::{
+    Coordinates, Position, ProtectedFields, Row, Sequence, identity_of, identity_of_id,
+};
 
 /// The columns after the schema's fields.
 pub const META: [(&str, Type); 9] = [
@@ -94,6 +98,10 @@ pub fn read(recipe: &Recipe, mut columns: Vec<Column>) -> Result<Batch, Cleansed
     }
     let meta = columns.split_off(recipe.schema.fields.len());
     let id = recipe.schema.role(Role::Id);
+    // What rows mostly have in common is read once, and shared where it can be.
+    let (mut source, mut shard): (Arc<str>, Arc<str>) = Default::default();
+    let mut said = (None, None);
+    let mut protecting = (None, ProtectedFields::default());
     let row = |at: usize| {
         let fail = |column: usize| CleansedError::Row { row: at, name: META[column].0 };
         let text = |column: usize| meta[column].text(at);
@@ -101,9 +109,15 @@ pub fn read(recipe: &Recipe, mut columns: Vec<Column>) -> Result<Batch, Cleansed
             Value::Long(x) => u64::try_from(x).map_err(|_| fail(column)),
             _ => Ok(0),
         };
+        for (shared, found) in [(&mut source, text(0)), (&mut shard, text(1))] {
+            let found = found.unwrap_or_default();
+            if **shared != *found {
+                *shared = found.into();
+            }
+        }
         let coordinates = Coordinates {
-            source: text(0).unwrap_or_default().into(),
-            shard: text(1).unwrap_or_default().into(),
+            source: source.clone(),
+            shard: shard.clone(),
             position: Position {
                 sequence: Sequence::new(text(2).unwrap_or_default()),
                 sub: long(3)?,
@@ -123,9 +137,15 @@ pub fn read(recipe: &Recipe, mut columns: Vec<Column>) -> Result<Batch, Cleansed
             }
             None => None,
         };
-        let verdict = text(7).map(serde_json::from_str).transpose().map_err(|_| fail(7))?;
-        let protected = text(6).map(serde_json::from_str).transpose().map_err(|_| fail(6))?;
-        let protected = protected.unwrap_or_default();
+        if text(7) != said.0 {
+            let verdict = text(7).map(serde_json::from_str).transpose();
+            said = (text(7), verdict.map_err(|_| fail(7))?);
+        }
+        if text(6) != protecting.0 {
+            let protected = text(6).map(serde_json::from_str).transpose();
+            protecting = (text(6), protected.map_err(|_| fail(6))?.unwrap_or_default());
+        }
+        let (verdict, protected) = (said.1.clone(), protecting.1.clone());
         Ok(Row { coordinates, identity, verdict, protected, unknown })
     };
     let rows = (0..rows).map(row).collect::<Result<Vec<_>, _>>()?;

@@ -4,7 +4,7 @@ use leat::decode::Batch;
 use leat::encode::csv;
 use leat::engine::Engine;
 use leat::features::{Features, Fit, FittedState, Mode};
-use leat_batch::{Bucket, Criteria, Slice, Slices, replay};
+use leat_batch::{Bucket, Cores, Criteria, Replay, Slice, Slices};
 use leat_lake::parquet;
 use proptest::prelude::*;
 
@@ -32,7 +32,7 @@ async fn one_process(world: &World, slices: Slices) -> OneProcess {
     for bucket in job.snapshot.numbers() {
         all.append(Bucket::read(world.lake(), &job.snapshot, bucket, engine).await.unwrap().batch);
     }
-    let batch = replay(engine, &all).batch;
+    let batch = Replay::new(engine, Cores::ONE, vec![all]).finish().batch;
     let of = |slice| {
         let rows = (0..batch.len())
             .filter(|&row| slices.of(engine.event_time(&batch, row)) == Some(slice));

@@ -1,13 +1,13 @@
 //! Replays of data that lies in files: their order, the windows of all entities in memory, and how far each goes.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use super::Engine;
 use crate::decode::Batch;
-use crate::recipe::Role;
-use crate::record::{Coordinates, Row};
+use crate::record::Coordinates;
 use crate::windows::item::{Mark, is_applied};
-use crate::windows::{Applied, EntityState};
+use crate::windows::{Applied, EntityState, RowValues};
 
 /// In which order a replay goes, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,33 +20,46 @@ pub enum Order {
     HistoryThenStream,
 }
 
-/// The order in which `batch` is replayed. Sequence numbers rise from a parent shard to its children, so their order is
+/// Which of two rows comes first in a replay. Sequence numbers rise from a parent shard to its children, so their order is
 /// that of the lineage.
+pub fn compare(engine: &Engine, (a, x): (&Batch, usize), (b, y): (&Batch, usize)) -> Ordering {
+    let (one, other) = (&a.rows[x], &b.rows[y]);
+    let (at, beside) = (&one.coordinates, &other.coordinates);
+    let of_stream = |at: &Coordinates| !at.shard.is_empty();
+    of_stream(at).cmp(&of_stream(beside)).then_with(|| {
+        if of_stream(at) {
+            return (&at.position, &at.shard, &at.source).cmp(&(
+                &beside.position,
+                &beside.shard,
+                &beside.source,
+            ));
+        }
+        let slot = engine.roles.event_time;
+        let time = |batch: &Batch, row| slot.and_then(|slot| batch.columns[slot].timestamp(row));
+        let by_time = (time(a, x), one.identity).cmp(&(time(b, y), other.identity));
+        by_time.then_with(|| (&at.source, &at.position).cmp(&(&beside.source, &beside.position)))
+    })
+}
+
+/// The order in which `batch` is replayed.
 pub fn order(engine: &Engine, batch: &Batch) -> (Vec<usize>, Order) {
     let mut rows: Vec<usize> = (0..batch.len()).collect();
-    let time = engine.recipe.schema.role(Role::EventTime).map(|slot| &batch.columns[slot]);
+    rows.sort_by(|&a, &b| compare(engine, (batch, a), (batch, b)));
     let of_stream = |row: usize| !batch.rows[row].coordinates.shard.is_empty();
-    rows.sort_by(|&a, &b| {
-        let (x, y) = (&batch.rows[a], &batch.rows[b]);
-        of_stream(a).cmp(&of_stream(b)).then_with(|| {
-            if of_stream(a) {
-                let (x, y) = (&x.coordinates, &y.coordinates);
-                (&x.position, &x.shard, &x.source).cmp(&(&y.position, &y.shard, &y.source))
-            } else {
-                let at = |row| time.and_then(|column| column.timestamp(row));
-                let place =
-                    |row: &Row| (row.coordinates.source.clone(), row.coordinates.position.clone());
-                (at(a), x.identity).cmp(&(at(b), y.identity)).then_with(|| place(x).cmp(&place(y)))
-            }
-        })
-    });
     let streamed = rows.iter().filter(|&&row| of_stream(row)).count();
-    let order = match streamed {
-        0 if !rows.is_empty() => Order::EventTime,
-        n if n == rows.len() => Order::Stream,
-        _ => Order::HistoryThenStream,
-    };
+    let order = Order::of(streamed, rows.len());
     (rows, order)
+}
+
+impl Order {
+    /// The order of so many rows, of which `streamed` have coordinates of a stream.
+    pub const fn of(streamed: usize, rows: usize) -> Self {
+        match streamed {
+            0 if rows > 0 => Order::EventTime,
+            n if n == rows => Order::Stream,
+            _ => Order::HistoryThenStream,
+        }
+    }
 }
 
 /// By entity, how far the stream's function has applied its events: the marks of its live item.
@@ -72,6 +85,22 @@ pub struct Replayed {
     pub late: Vec<bool>,
 }
 
+/// What became of one row.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// It is in its entity's state.
+    New {
+        /// Its window columns.
+        values: RowValues,
+        /// True if it came too late for at least one window.
+        late: bool,
+    },
+    /// As in [`Replayed::repeats`].
+    Repeat,
+    /// As in [`Replayed::beyond`].
+    Beyond,
+}
+
 impl<'e> Replay<'e> {
     /// No entity has a past.
     pub fn new(engine: &'e Engine) -> Self {
@@ -89,36 +118,46 @@ impl<'e> Replay<'e> {
     pub fn apply(&mut self, batch: &mut Batch) -> Replayed {
         let mut replayed = Replayed { late: vec![false; batch.len()], ..Replayed::default() };
         let mut values = Vec::with_capacity(batch.len());
-        for (row, meta) in batch.rows.iter().enumerate() {
-            let entity = self.engine.entity(batch, row);
-            if !self.reaches(&entity, &meta.coordinates) {
-                values.push(None);
-                replayed.beyond.push(row);
-                continue;
-            }
+        for row in 0..batch.len() {
             let before = row.checked_sub(1).map(|before| &batch.rows[before].coordinates);
-            if before.is_some_and(|before| same_place(before, &meta.coordinates)) {
-                values.push(None);
-                replayed.repeats.push(row);
-                continue;
-            }
-            let state = match self.states.get_mut(&*entity) {
-                Some(state) => state,
-                None => self.states.entry(entity.into()).or_default(),
-            };
-            match self.engine.windows.apply(state, &batch.columns, row, meta.identity) {
-                Applied::New { values: new, late, .. } => {
-                    values.push(Some(new));
+            values.push(match self.row(batch, row, before) {
+                Outcome::New { values, late } => {
                     replayed.late[row] = late;
+                    Some(values)
                 }
-                Applied::Repeat => {
-                    values.push(None);
+                Outcome::Repeat => {
                     replayed.repeats.push(row);
+                    None
                 }
-            }
+                Outcome::Beyond => {
+                    replayed.beyond.push(row);
+                    None
+                }
+            });
         }
         self.engine.windows.fill(&mut batch.columns, &values);
         replayed
+    }
+
+    /// Takes one row of `batch` into its entity's state; its values are for [`Windows::fill`](crate::windows::Windows::fill).
+    /// `before` is where the row came from that stands before it in the replay: rows of other entities may be another
+    /// replay's.
+    pub fn row(&mut self, batch: &Batch, row: usize, before: Option<&Coordinates>) -> Outcome {
+        let (entity, meta) = (self.engine.entity(batch, row), &batch.rows[row]);
+        if !self.reaches(&entity, &meta.coordinates) {
+            return Outcome::Beyond;
+        }
+        if before.is_some_and(|before| same_place(before, &meta.coordinates)) {
+            return Outcome::Repeat;
+        }
+        let state = match self.states.get_mut(&*entity) {
+            Some(state) => state,
+            None => self.states.entry(entity.into()).or_default(),
+        };
+        match self.engine.windows.apply(state, &batch.columns, row, meta.identity) {
+            Applied::New { values, late, .. } => Outcome::New { values, late },
+            Applied::Repeat => Outcome::Repeat,
+        }
     }
 
     /// True if the event at `coordinates` is to be applied to `entity`.

@@ -1,0 +1,308 @@
+//! A replay of many entities on all cores. An entity's windows are its own: each core has the states of some entities, and
+//! what comes out is the same, in the same order, whatever the number of cores.
+
+use std::collections::HashMap;
+use std::vec;
+
+use leat::decode::Batch;
+use leat::engine::{self, Engine, Order, Outcome, compare};
+use leat::record::{Coordinates, bucket_of};
+use leat::windows::EntityState;
+use leat_bucket::{PART, Replayed, joined};
+
+use crate::Cores;
+
+/// Rows that go through the windows together, unless a part has more.
+pub const ROUND: usize = 1 << 17;
+
+/// Takes rows through the windows of an engine, in the order of a replay, and leaves out repeats of an identity. As an
+/// iterator it gives the rows a round at a time, each in parts of some thousand rows.
+pub struct Replay<'e> {
+    engine: &'e Engine,
+    cores: Cores,
+    parts: vec::IntoIter<Batch>,
+    order: Order,
+    /// For each core its entities.
+    replays: Vec<engine::Replay<'e>>,
+    /// Where the last row came from.
+    before: Option<Coordinates>,
+    repeats: u64,
+    late: u64,
+}
+
+impl<'e> Replay<'e> {
+    /// A replay of the rows of `parts`, which `engine` admitted.
+    pub fn new(engine: &'e Engine, cores: Cores, parts: Vec<Batch>) -> Self {
+        let (parts, order) = in_order(engine, cores, parts);
+        let replays = (0..cores.count()).map(|_| engine::Replay::new(engine)).collect();
+        let (before, repeats, late) = Default::default();
+        Replay { engine, cores, parts: parts.into_iter(), order, replays, before, repeats, late }
+    }
+
+    /// In which order the replay goes.
+    pub fn order(&self) -> Order {
+        self.order
+    }
+
+    /// How many rows had been applied before, so far.
+    pub fn repeats(&self) -> u64 {
+        self.repeats
+    }
+
+    /// How many rows came too late for a window, so far.
+    pub fn late(&self) -> u64 {
+        self.late
+    }
+
+    /// What is left of the replay, all at once.
+    pub fn finish(mut self) -> Replayed {
+        let batch = joined(self.engine, self.by_ref().flatten().collect());
+        let Replay { repeats, late, order, replays, .. } = self;
+        let states: HashMap<Box<str>, EntityState> =
+            replays.into_iter().flat_map(engine::Replay::into_states).collect();
+        Replayed { batch, repeats, late, order, states }
+    }
+
+    /// For each part of `round` and each row the core that has its entity; nothing where there is but one.
+    fn shares(&self, round: &[Batch]) -> Vec<Vec<u32>> {
+        let count = u32::try_from(self.replays.len()).unwrap_or(u32::MAX);
+        self.cores.map(round.iter().collect(), |part| match count {
+            1 => Vec::new(),
+            _ => {
+                let share = |row| bucket_of(&self.engine.entity(part, row), count);
+                (0..part.len()).map(share).collect()
+            }
+        })
+    }
+
+    /// Takes the rows of `round` into the states: for each core and each part what became of its rows.
+    fn apply(&mut self, round: &[Batch], shares: &[Vec<u32>]) -> Vec<vec::IntoIter<Vec<Outcome>>> {
+        let first = self.before.as_ref();
+        let ends = round.iter().map(|part| part.rows.last().map(|row| &row.coordinates));
+        let befores: Vec<_> = std::iter::once(first).chain(ends).collect();
+        let own = |(mine, replay): (u32, &mut engine::Replay<'_>)| -> Vec<Vec<Outcome>> {
+            let parts = round.iter().zip(shares).zip(&befores);
+            parts
+                .map(|((part, shares), end)| {
+                    let is_own = |row: &usize| shares.get(*row).is_none_or(|share| *share == mine);
+                    let rows = (0..part.len()).filter(is_own);
+                    rows.map(|row| {
+                        let before = row.checked_sub(1).map(|row| &part.rows[row].coordinates);
+                        replay.row(part, row, before.or(*end))
+                    })
+                    .collect()
+                })
+                .collect()
+        };
+        let made = self.cores.map((0..).zip(&mut self.replays).collect(), own);
+        made.into_iter().map(Vec::into_iter).collect()
+    }
+}
+
+impl Iterator for Replay<'_> {
+    type Item = Vec<Batch>;
+
+    fn next(&mut self) -> Option<Vec<Batch>> {
+        let (mut round, mut rows) = (Vec::new(), 0);
+        while rows < ROUND {
+            let Some(part) = self.parts.next() else { break };
+            rows += part.len();
+            round.push(part);
+        }
+        let last = round.last()?.rows.last().map(|row| row.coordinates.clone());
+        let shares = self.shares(&round);
+        let mut outcomes = self.apply(&round, &shares);
+        let parts = round.into_iter().zip(shares).map(|(part, shares)| {
+            let of_part = outcomes.iter_mut().map(|of_core| of_core.next().unwrap_or_default());
+            (part, shares, of_part.map(Vec::into_iter).collect())
+        });
+        let parts = parts.collect();
+        let engine = self.engine;
+        let filled =
+            self.cores.map(parts, |(part, shares, outcomes)| fill(engine, part, &shares, outcomes));
+        self.before = last.or(self.before.take());
+        let filled = filled.into_iter().map(|(part, repeats, late)| {
+            self.repeats += repeats;
+            self.late += late;
+            part
+        });
+        Some(filled.collect())
+    }
+}
+
+/// `part` with its window columns and without repeats; how many were repeats, and how many late. `outcomes` are those of each
+/// core.
+fn fill(
+    engine: &Engine,
+    mut part: Batch,
+    shares: &[u32],
+    mut outcomes: Vec<vec::IntoIter<Outcome>>,
+) -> (Batch, u64, u64) {
+    let (mut values, mut new, mut late) = (Vec::with_capacity(part.len()), Vec::new(), 0);
+    for row in 0..part.len() {
+        let share = shares.get(row).copied().unwrap_or_default() as usize;
+        values.push(match outcomes.get_mut(share).and_then(Iterator::next) {
+            Some(Outcome::New { values, late: is_late }) => {
+                late += u64::from(is_late);
+                new.push(row);
+                Some(values)
+            }
+            _ => None,
+        });
+    }
+    engine.windows().fill(&mut part.columns, &values);
+    let repeats = (part.len() - new.len()) as u64;
+    (part.keep(&new), repeats, late)
+}
+
+/// The rows of `parts` in the order of a replay.
+fn in_order(engine: &Engine, cores: Cores, parts: Vec<Batch>) -> (Vec<Batch>, Order) {
+    let of_stream =
+        |part: &Batch| part.rows.iter().filter(|row| !row.coordinates.shard.is_empty()).count();
+    let order = Order::of(parts.iter().map(of_stream).sum(), parts.iter().map(Batch::len).sum());
+    if are_in_order(engine, cores, &parts) {
+        return (parts, order);
+    }
+    let all = joined(engine, parts);
+    let runs = all.len().div_ceil(cores.count()).max(1);
+    let runs = (0..all.len()).step_by(runs).map(|start| start..(start + runs).min(all.len()));
+    let by_place = |a: &usize, b: &usize| compare(engine, (&all, *a), (&all, *b));
+    let sorted = cores.map(runs.collect(), |run| {
+        let mut rows: Vec<usize> = run.collect();
+        rows.sort_by(by_place);
+        rows
+    });
+    // Stable, and quick to see that there are sorted runs.
+    let mut rows = sorted.concat();
+    rows.sort_by(by_place);
+    (cores.map(rows.chunks(PART).collect(), |rows| all.gather(rows)), order)
+}
+
+/// True if the rows of `parts` are in the order of a replay as they stand.
+fn are_in_order(engine: &Engine, cores: Cores, parts: &[Batch]) -> bool {
+    let follows =
+        |before: (&Batch, usize), after: (&Batch, usize)| compare(engine, before, after).is_le();
+    let is_sorted = |at: usize| {
+        let part = &parts[at];
+        let within = (1..part.len()).all(|row| follows((part, row - 1), (part, row)));
+        let ends = part.len().checked_sub(1).zip(parts.get(at + 1).filter(|next| !next.is_empty()));
+        within && ends.is_none_or(|(last, next)| follows((part, last), (next, 0)))
+    };
+    cores.map((0..parts.len()).collect(), is_sorted).into_iter().all(|sorted| sorted)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::num::NonZero;
+
+    use leat::decode::RawRecord;
+    use leat::engine::Source;
+    use leat::record::{Position, Sequence};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const RECIPE: &str = "{leat: 1, name: r, schema: {dedupe: {within: 1h}, fields: [
+        {name: id, type: string, role: id}, {name: who, type: string, role: entity},
+        {name: at, type: timestamp, role: event_time}, {name: amount, type: double}]},
+        derive: {twice: amount * 2}, windows: [
+        {count: '*', sum: amount, max: twice, over: [1h, 24h]}, {sum: amount, over: 1h, exact: true, max_events: 5},
+        {session: 10m, emit: [id, count, since_previous]}]}";
+
+    fn engine() -> Engine {
+        let recipe = engine::read(Source { file: "r.yaml", text: RECIPE }).unwrap();
+        Engine::new(recipe, None, None).unwrap()
+    }
+
+    /// An event: its id, its entity, its minute, and its sequence number if it is of a stream.
+    type Event = (u8, u8, u16, Option<u8>);
+
+    fn part(engine: &Engine, first: usize, events: &[Event]) -> Batch {
+        let lines: Vec<String> = events
+            .iter()
+            .map(|(id, who, minute, _)| {
+                let (at, amount) = (i64::from(*minute) * 60, f64::from(*minute) / 7.0);
+                format!(r#"{{"id":"i-{id}","who":"c-{who}","at":{at},"amount":{amount:?}}}"#)
+            })
+            .collect();
+        let records: Vec<RawRecord<'_>> = events
+            .iter()
+            .zip(&lines)
+            .enumerate()
+            .map(|(n, ((.., number), line))| {
+                let sequence = number.map_or_else(|| "0".to_owned(), |number| number.to_string());
+                let line_of_file = if number.is_some() { 0 } else { (first + n) as u64 };
+                let coordinates = Coordinates {
+                    source: "events".into(),
+                    shard: if number.is_some() { "s" } else { "" }.into(),
+                    position: Position {
+                        sequence: Sequence::new(&sequence),
+                        sub: 0,
+                        line: line_of_file,
+                    },
+                    arrival: None,
+                };
+                RawRecord { coordinates, data: line.as_bytes(), landed: false }
+            })
+            .collect();
+        engine.intake(&records).unwrap().batch
+    }
+
+    /// All that a replay gives, comparable.
+    fn shown(replayed: Replayed) -> (Batch, u64, u64, Order, BTreeMap<Box<str>, Vec<u8>>) {
+        let Replayed { batch, repeats, late, order, states } = replayed;
+        let states = states.into_iter().map(|(who, state)| (who, state.encode())).collect();
+        (batch, repeats, late, order, states)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+
+        #[test]
+        fn as_many_cores_as_there_are(
+            events in proptest::collection::vec((0u8..60, 0u8..9, 0u16..3_000, proptest::option::of(0u8..40)), 0..120),
+            streamed in 0u8..3,
+            in_order in any::<bool>(),
+            size in 1usize..40,
+        ) {
+            let engine = engine();
+            let mut events = events;
+            for (.., minute, number) in &mut events {
+                match streamed {
+                    0 => *number = None,
+                    1 => *number = Some(number.unwrap_or(*minute as u8 % 40)),
+                    _ => {}
+                }
+            }
+            if in_order {
+                events.sort_by_key(|(.., minute, number)| (*number, *minute));
+            }
+            let parts = || -> Vec<Batch> {
+                events.chunks(size).enumerate().map(|(n, some)| part(&engine, n * size, some)).collect()
+            };
+            let (batch, order) = leat_bucket::in_order(&engine, parts());
+            let expected = shown(leat_bucket::windows(&engine, batch, order));
+            for count in 1..4 {
+                let cores = Cores::new(NonZero::new(count).unwrap());
+                let replay = Replay::new(&engine, cores, parts());
+                prop_assert_eq!(&shown(replay.finish()), &expected, "{} cores", count);
+            }
+        }
+    }
+
+    #[test]
+    fn rounds_are_of_some_size() {
+        let engine = engine();
+        let cores = Cores::new(NonZero::new(2).unwrap());
+        let events: Vec<Event> = (0..PART).map(|n| (0, n as u8 % 7, 0, None)).collect();
+        let one = part(&engine, 0, &events);
+        let parts = (0..40).map(|_| one.clone()).collect();
+        let rounds: Vec<usize> = Replay::new(&engine, cores, parts)
+            .map(|round| round.iter().map(Batch::len).sum())
+            .collect();
+        // An entity's id is applied once: the rest are repeats.
+        assert_eq!(rounds, [7, 0]);
+        assert_eq!(Replay::new(&engine, cores, Vec::new()).count(), 0);
+    }
+}
