@@ -2,7 +2,8 @@
 //!
 //! Pure: no async, I/O, clock, environment or global state. Arrows point one way:
 //! [`engine`] → {[`decode`], [`quality`], [`features`], [`windows`], [`encode`]} → {[`expression`], [`recipe`]} →
-//! {[`column`], [`number`], [`record`], [`timestamp`], [`calendar`]}.
+//! {[`column`], [`number`], [`record`], [`timestamp`], [`calendar`]}. [`profile`] stands beside: it counts with the counters of
+//! [`quality`] and [`features`].
 
 pub mod calendar;
 pub mod cleansed;
@@ -15,6 +16,7 @@ pub mod expression;
 pub mod features;
 pub mod number;
 mod pattern;
+pub mod profile;
 pub mod protect;
 pub mod quality;
 pub mod recipe;

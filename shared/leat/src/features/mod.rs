@@ -17,7 +17,7 @@ mod murmur3;
 mod operator;
 pub mod operators;
 mod output;
-mod spread;
+pub(crate) mod spread;
 mod state;
 mod steps;
 

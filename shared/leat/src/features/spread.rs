@@ -71,6 +71,15 @@ impl Spread {
         !self.cut
     }
 
+    /// The same counts by bucket, whether or not they are exact: to compare with a spread that is not.
+    pub fn by_bucket(&self) -> Spread {
+        let mut out = self.clone();
+        if !out.cut {
+            out.cut();
+        }
+        out
+    }
+
     /// The middle value, or halfway between the two in the middle. `None` of nothing.
     pub fn median(&self) -> Option<f64> {
         let total = self.total();

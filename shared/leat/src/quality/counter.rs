@@ -90,11 +90,13 @@ pub struct Extent(pub Option<(f64, f64)>);
 impl Eq for Extent {}
 
 impl Extent {
-    fn add(&mut self, x: f64) {
+    /// Adds a number.
+    pub fn add(&mut self, x: f64) {
         self.merge(&Extent(Some((x, x))));
     }
 
-    fn merge(&mut self, other: &Extent) {
+    /// Adds all that was added to `other`.
+    pub fn merge(&mut self, other: &Extent) {
         self.0 = match (self.0, other.0) {
             (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
             (one, another) => one.or(another),

@@ -148,6 +148,16 @@ impl Frequencies {
         self.level == 0
     }
 
+    /// The values that are kept, by hash, and how often each stands; in no order.
+    pub fn counts(&self) -> impl Iterator<Item = (u128, u64)> {
+        self.counts.iter().map(|(hash, count)| (*hash, *count))
+    }
+
+    /// Only values whose hash begins with so many zero bits are kept.
+    pub fn level(&self) -> u32 {
+        self.level
+    }
+
     /// What one kept value stands for.
     fn weight(&self) -> f64 {
         f64::from_bits((1023 + u64::from(self.level)) << 52)

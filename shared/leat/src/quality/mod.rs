@@ -10,11 +10,11 @@ mod column_length;
 mod column_values;
 #[cfg(test)]
 mod conformance;
-mod counter;
+pub(crate) mod counter;
 mod data_freshness;
-mod dates;
+pub(crate) mod dates;
 mod evaluated;
-mod frequencies;
+pub(crate) mod frequencies;
 pub mod history;
 mod lexer;
 pub mod listing;

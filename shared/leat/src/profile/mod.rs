@@ -1,0 +1,104 @@
+//! A profile: what the columns of a data set hold, counted in one pass.
+//!
+//! [`Profile`] is a mergeable state, as a fit and as the metrics of rules are: profiles of parts merge into the profile of
+//! the whole, in any order, to the bit, and travel as JSON. [`Profile::finish`] makes a [`Summary`] of each column, for
+//! people; drift between two data sets is measured on the states themselves ([`crate::drift`]).
+//!
+//! - Missing is null. Of doubles, infinite values count as values, and have no part in moments, quantiles and extent.
+//! - Distinct values are exact up to 1,048,576, then an estimate nearer than 0.3 % as a rule (`quality::frequencies`).
+//! - Mean and standard deviation (of the population, as DQDL has it) come from exact sums.
+//! - Quantiles are exact up to 100,000 different numbers, then within 0.1 % of the true ones (`features::spread`).
+//! - Top values are exact while a column has at most 65,536 different values; above, they are those of a sample of the
+//!   values by their hash, each with its exact count, and the summary says so.
+//! - A pattern is the text with its characters put into classes: see [`mask`](mod@mask). At most 1,000 are kept.
+//! - Memory is bounded by all this: some 100 MB for a column of different texts, far less as a rule.
+
+mod column;
+mod labels;
+pub mod mask;
+mod numbers;
+pub mod personal;
+mod positions;
+mod summary;
+mod texts;
+
+pub use column::ColumnProfile;
+pub use mask::{Class, Masks, Run};
+pub use numbers::{Histogram, Numbers};
+pub use personal::Personal;
+pub use positions::Positions;
+pub use summary::{Summary, TopValue};
+pub use texts::{Reading, Texts};
+
+use serde::{Deserialize, Serialize};
+
+use crate::column::{Column, Type};
+use crate::quality::frequencies::ValueHasher;
+
+/// What was seen of a data set, column by column.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Profile {
+    rows: u64,
+    columns: Vec<ColumnProfile>,
+}
+
+/// Profiles of different columns do not go together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("these profiles are of different columns, and do not merge")]
+pub struct OtherColumns;
+
+impl Profile {
+    /// Nothing seen yet of these columns.
+    pub fn new(columns: &[(String, Type)]) -> Self {
+        let column = |(name, kind): &(String, Type)| ColumnProfile::new(name, *kind);
+        Profile { rows: 0, columns: columns.iter().map(column).collect() }
+    }
+
+    /// Counts the first `rows` rows of `columns`, which are those of [`Profile::new`]. A column of another type (a bug of
+    /// the caller) counts as null.
+    pub fn update(&mut self, columns: &[Column], rows: usize) {
+        self.rows = self.rows.saturating_add(rows as u64);
+        let mut hasher = ValueHasher::default();
+        for (slot, column) in self.columns.iter_mut().enumerate() {
+            column.update(columns, slot, rows, &mut hasher);
+        }
+    }
+
+    /// Adds all that `other` saw.
+    pub fn merge(&mut self, other: &Profile) -> Result<(), OtherColumns> {
+        let same = |(a, b): (&ColumnProfile, &ColumnProfile)| a.name == b.name && a.kind == b.kind;
+        if self.columns.len() != other.columns.len()
+            || !self.columns.iter().zip(&other.columns).all(same)
+        {
+            return Err(OtherColumns);
+        }
+        self.rows = self.rows.saturating_add(other.rows);
+        self.columns.iter_mut().zip(&other.columns).for_each(|(mine, theirs)| mine.merge(theirs));
+        Ok(())
+    }
+
+    /// How many rows were seen.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// The columns, in order.
+    pub fn columns(&self) -> &[ColumnProfile] {
+        &self.columns
+    }
+
+    /// The column `name`.
+    pub fn column(&self, name: &str) -> Option<&ColumnProfile> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+
+    /// What is to be told of each column; values of the columns that `hides` names, and of those that look like personal
+    /// data, are shown by their pattern.
+    pub fn finish(&self, hides: impl Fn(&str) -> bool) -> Vec<Summary> {
+        self.columns.iter().map(|column| Summary::of(column, hides(&column.name))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;
