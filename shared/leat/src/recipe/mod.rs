@@ -6,7 +6,7 @@ mod keys;
 mod parse;
 pub mod pattern;
 pub mod plan;
-mod report;
+pub(crate) mod report;
 pub mod schema;
 mod shape;
 mod span;
@@ -14,7 +14,7 @@ pub mod spec;
 mod steps;
 #[cfg(test)]
 mod tests;
-mod yaml;
+pub(crate) mod yaml;
 
 pub use parse::read;
 pub use plan::{Origin, Plan, PlanColumn, plan};

@@ -8,15 +8,22 @@ const MAX_ERRORS: usize = 200;
 
 /// The errors found so far.
 #[derive(Debug)]
-pub(super) struct Report {
+pub(crate) struct Report {
     file: String,
+    /// What the text is, in a word.
+    pub what: &'static str,
     errors: Vec<Diagnostic>,
     more: usize,
 }
 
 impl Report {
     pub fn new(file: &str) -> Self {
-        Report { file: file.to_owned(), errors: Vec::new(), more: 0 }
+        Report::on(file, "recipe")
+    }
+
+    /// Of a text that is `what`.
+    pub fn on(file: &str, what: &'static str) -> Self {
+        Report { file: file.to_owned(), what, errors: Vec::new(), more: 0 }
     }
 
     pub fn error(&mut self, place: Place, message: impl Into<String>, hint: Option<String>) {
@@ -62,6 +69,6 @@ impl Report {
 }
 
 /// `did you mean …?`, if `near` is there.
-pub(super) fn did_you_mean(near: Option<&str>) -> Option<String> {
+pub(crate) fn did_you_mean(near: Option<&str>) -> Option<String> {
     near.map(|near| format!("did you mean `{near}`?"))
 }

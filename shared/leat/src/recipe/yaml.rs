@@ -18,13 +18,13 @@ const MAX_NODES: usize = 20_000;
 
 /// A value and where it begins.
 #[derive(Debug)]
-pub(super) struct Node {
+pub(crate) struct Node {
     pub place: Place,
     pub data: Data,
 }
 
 #[derive(Debug)]
-pub(super) enum Data {
+pub(crate) enum Data {
     Scalar(Scalar),
     List(Vec<Node>),
     Map(Vec<Entry>),
@@ -34,14 +34,14 @@ pub(super) enum Data {
 
 /// A key, where it begins, and its value.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(crate) struct Entry {
     pub key: String,
     pub place: Place,
     pub value: Node,
 }
 
 #[derive(Debug)]
-pub(super) struct Scalar {
+pub(crate) struct Scalar {
     /// The text, without quotes.
     pub text: String,
     /// True if it has no quotes, so that it may be a number, a bool or null.
@@ -52,7 +52,7 @@ pub(super) struct Scalar {
 
 /// What a plain scalar means.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Meaning<'a> {
+pub(crate) enum Meaning<'a> {
     Null,
     Bool(bool),
     Long(i64),
@@ -100,7 +100,7 @@ impl Node {
 }
 
 /// At most 40 characters of `text`, on one line.
-pub(super) fn short(text: &str) -> String {
+pub(crate) fn short(text: &str) -> String {
     let line = text.lines().next().unwrap_or_default();
     match line.char_indices().nth(40) {
         Some((end, _)) => format!("{}…", &line[..end]),
@@ -109,10 +109,13 @@ pub(super) fn short(text: &str) -> String {
 }
 
 /// The tree of `text`; `None` if there is none to go on with. Errors go to `report`.
-pub(super) fn load(text: &str, report: &mut Report) -> Option<Node> {
+pub(crate) fn load(text: &str, report: &mut Report) -> Option<Node> {
     if text.len() > MAX_BYTES {
-        let message =
-            format!("the recipe has {} bytes; at most {MAX_BYTES} are allowed", text.len());
+        let message = format!(
+            "the {} has {} bytes; at most {MAX_BYTES} are allowed",
+            report.what,
+            text.len()
+        );
         report.error(Place { line: 1, column: 1 }, message, None);
         return None;
     }
@@ -133,7 +136,8 @@ pub(super) fn load(text: &str, report: &mut Report) -> Option<Node> {
     }
     let root = builder.root;
     if root.is_none() {
-        report.error(Place { line: 1, column: 1 }, "the recipe is empty", None);
+        let message = format!("the {} is empty", report.what);
+        report.error(Place { line: 1, column: 1 }, message, None);
     }
     root
 }
@@ -173,7 +177,7 @@ impl Builder<'_> {
                     let hint = Some("take out the line ---".into());
                     self.report.error(
                         place,
-                        "a recipe is one document; here begins a second",
+                        format!("a {} is one document; here begins a second", self.report.what),
                         hint,
                     );
                     return None;
@@ -181,7 +185,8 @@ impl Builder<'_> {
             }
             Event::Alias(_) => {
                 let hint = Some("write the value out".into());
-                self.report.error(place, "a recipe has no aliases (*name)", hint);
+                let message = format!("a {} has no aliases (*name)", self.report.what);
+                self.report.error(place, message, hint);
                 self.add(Node { place, data: Data::Refused })?;
             }
             Event::Scalar(text, style, _, tag) => {
@@ -236,7 +241,8 @@ impl Builder<'_> {
     fn add(&mut self, node: Node) -> Option<()> {
         self.nodes += 1;
         if self.nodes > MAX_NODES {
-            let message = format!("the recipe has more than {MAX_NODES} keys and values");
+            let what = self.report.what;
+            let message = format!("the {what} has more than {MAX_NODES} keys and values");
             self.report.error(node.place, message, None);
             return None;
         }
@@ -278,7 +284,8 @@ impl Builder<'_> {
                 "write the value without it; a text that looks like a number stands in quotes"
                     .into(),
             );
-            self.report.error(place, "a recipe has no tags (!name)", hint);
+            let message = format!("a {} has no tags (!name)", self.report.what);
+            self.report.error(place, message, hint);
         }
     }
 }
