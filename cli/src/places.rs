@@ -57,6 +57,12 @@ impl Places {
         runtime.block_on(work).map_err(|why| from_lake("data", &why))
     }
 
+    /// Waits for `work`, whatever it may err with.
+    pub fn block_on<T>(&self, work: impl Future<Output = T>) -> Result<T, Refusal> {
+        let (_, runtime) = self.lake()?;
+        Ok(runtime.block_on(work))
+    }
+
     fn lake(&self) -> Result<&(Lake, Runtime), Refusal> {
         if let Some(lake) = self.0.get() {
             return Ok(lake);

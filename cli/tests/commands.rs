@@ -219,6 +219,67 @@ fn rules_that_look_beyond_the_data() {
 }
 
 #[test]
+fn a_record_and_a_page_of_what_rules_say() {
+    let desk = Desk::new();
+    let write = |name: &str, text: &str| fs::write(desk.path(name), text).unwrap();
+    write(
+        "rules.dqdl",
+        "Rules = [ IsUnique \"id\", ColumnValues \"x\" > 0, Completeness \"x\" > 0.9 labels = [\"action\" = \"warn\"],
+             RowCount > last() ]",
+    );
+    write("a.csv", "id,x\n1,5\n2,6\n");
+    write("b.csv", "id,x\n3,-7\n3,\n4,9,9\n");
+    let validate =
+        "validate rules.dqdl a.csv b.csv --history runs --result r/out.json --report out.html";
+    let first = desk.json(&format!("{validate} --now 2026-01-01T00:00:00Z"), 1);
+    let record: Value = serde_json::from_slice(&desk.read("r/out.json")).unwrap();
+    assert_eq!(record, first);
+    assert_eq!(
+        (&first["passed"], &first["decision"], &first["score"]),
+        (&json!(false), &json!("halt"), &json!(0.25))
+    );
+    assert_eq!(first["dataset"], "a.csv and 1 more");
+    assert_eq!(first["counts"], json!({"read": 5, "kept": 4, "rejected": 1, "dropped": 0}));
+    let lines = |rule: usize| -> Vec<String> {
+        let places = first["outcomes"][rule]["samples"].as_array().into_iter().flatten();
+        places.map(|p| format!("{}:{}", p["source"].as_str().unwrap(), p["line"])).collect()
+    };
+    // The lines of the files, the header among them.
+    assert_eq!(lines(0), ["b.csv:2", "b.csv:3"]);
+    assert_eq!(lines(1), ["b.csv:2", "b.csv:3"]);
+    assert_eq!(lines(2), ["b.csv:3"]);
+    assert!(lines(3).is_empty());
+    let rejected = first["rejects"].as_object().unwrap().values().next().unwrap();
+    assert_eq!((&rejected["count"], &rejected["samples"][0]["line"]), (&json!(1), &json!(4)));
+    assert_eq!(first["halted_by"].as_array().unwrap().len(), 1, "{first}");
+    assert_eq!(first["outcomes"][1]["action"], "quarantine");
+
+    let page = String::from_utf8(desk.read("out.html")).unwrap();
+    for words in ["<!doctype html>", "25<small>%", "Halted", "b.csv:3", "IsUnique &quot;id&quot;"] {
+        assert!(page.contains(words), "no {words} in {page}");
+    }
+    assert!(!page.contains("<polyline"), "there is no earlier run");
+    // The same again gives the same bytes; a later run shows what was.
+    desk.json(&format!("{validate} --now 2026-01-01T00:00:00Z"), 1);
+    assert_eq!(serde_json::from_slice::<Value>(&desk.read("r/out.json")).unwrap(), record);
+    assert_eq!(String::from_utf8(desk.read("out.html")).unwrap(), page);
+    desk.json(&format!("{validate} --now 2026-01-02T00:00:00Z --samples 0"), 1);
+    let page = String::from_utf8(desk.read("out.html")).unwrap();
+    assert!(page.contains("<polyline") && !page.contains("b.csv:3"), "{page}");
+    let without = desk.json("validate rules.dqdl a.csv b.csv --samples 1 --history runs", 1);
+    assert_eq!(without["outcomes"][0]["samples"].as_array().unwrap().len(), 1);
+    // Standard input is kept where types come from it, so that it can be read again.
+    let output =
+        desk.leat("validate rules.dqdl - --history runs --format json", b"{\"id\":1,\"x\":-1}\n");
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        found["outcomes"][1]["samples"],
+        json!([{"source": "standard input", "line": 1}]),
+        "{found}"
+    );
+}
+
+#[test]
 fn refusals_say_what_where_and_what_to_do() {
     let desk = Desk::new();
     let recipe = String::from_utf8(desk.read("recipe.yaml")).unwrap();

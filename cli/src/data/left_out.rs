@@ -1,5 +1,7 @@
 //! What of the data was left out: rejects, and what a rule drops.
 
+use std::collections::BTreeMap;
+
 use leat::sentinel;
 use leat_batch::{Rejected, Rejects};
 use serde_json::{Value, json};
@@ -25,16 +27,19 @@ impl LeftOut {
     }
 
     /// How many were dropped, by rule.
+    pub fn dropped(&self) -> BTreeMap<String, u64> {
+        let count = Some(self.sentinels).filter(|count| *count > 0);
+        count.into_iter().map(|count| (sentinel::RULE.to_owned(), count)).collect()
+    }
+
+    /// The same, as a document has it.
     pub fn dropped_by(&self) -> Value {
-        match self.sentinels {
-            0 => json!({}),
-            count => json!({(sentinel::RULE): count}),
-        }
+        json!(self.dropped())
     }
 
     /// Says on standard error what was rejected.
     pub fn tell(&self) {
-        for (rule, Rejected { count, first, message }) in self.rejects.iter() {
+        for (rule, Rejected { count, first, message, .. }) in self.rejects.iter() {
             eprintln!("note: {count} rejected by rule `{rule}`; the first is {first}: {message}");
         }
     }

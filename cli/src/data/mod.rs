@@ -86,6 +86,37 @@ impl Data<'_> {
         Ok(())
     }
 
+    /// As [`Data::each`], until `visit` has enough.
+    pub fn until(
+        &self,
+        what: &'static str,
+        recipe: &Recipe,
+        decoder: &Decoder,
+        mut visit: impl FnMut(Piece) -> Result<bool, Refusal>,
+    ) -> Result<(), Refusal> {
+        let mut enough = false;
+        let read = self.each(what, recipe, decoder, |piece| {
+            enough = visit(piece)?;
+            // What reads goes on until something stops it.
+            if enough { Err(Refusal::new("there is enough")) } else { Ok(()) }
+        });
+        if enough { Ok(()) } else { read }
+    }
+
+    /// Whether nothing of it comes from standard input that was not kept: see [`Data::keep_stdin`].
+    pub fn can_be_read_again(&self) -> bool {
+        self.items.iter().all(|item| !matches!(item.place, Place::Stdin))
+    }
+
+    /// What it is called: its first file, and how many more there are.
+    pub fn name(&self) -> String {
+        let first = self.items.first().map_or("", |item| item.name.as_str());
+        match self.items.len() {
+            0 | 1 => first.to_owned(),
+            count => format!("{first} and {} more", count - 1),
+        }
+    }
+
     /// As [`Data::each`], without Parquet, and with the format of each piece.
     pub fn each_line(
         &self,

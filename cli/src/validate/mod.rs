@@ -1,9 +1,11 @@
 //! `leat validate`: what a ruleset says of data.
 
-mod history;
 mod infer;
+mod past;
 
 use std::collections::BTreeSet;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{Args, ValueEnum};
@@ -11,15 +13,19 @@ use leat::column::Type;
 use leat::decode::{Decoder, Limits};
 use leat::number::to_text;
 use leat::quality::reference::aliases;
+use leat::quality::report::{self, Page};
+use leat::quality::result::{About, Findings, RuleResult, SAMPLES};
 use leat::quality::{
-    self, Context, Evaluation, History, Outcome, Reference, References, Ruleset, Status,
+    self, Context, Evaluation, Metrics, Outcome, PastRun, Place, QualityResult, Reference,
+    References, Ruleset, Status,
 };
-use leat::recipe::Format;
+use leat::recipe::{Format, Recipe};
 use leat::timestamp;
-use serde_json::json;
+use leat_batch::history;
 
 use crate::answer::{Answer, Refusal};
-use crate::data::{DataArguments, LeftOut, listing};
+use crate::data::{Data, DataArguments, LeftOut, listing};
+use crate::output::Output;
 use crate::places::Places;
 use crate::recipe::{self, KeysArgument};
 use crate::show::table;
@@ -43,6 +49,15 @@ pub struct Arguments {
     /// Where earlier runs left what they measured, for `last(k)` and `DetectAnomalies`; this run leaves it there too.
     #[arg(long, value_name = "FOLDER")]
     history: Option<String>,
+    /// Write the record of the run there, as JSON.
+    #[arg(long, value_name = "OUT.json")]
+    result: Option<PathBuf>,
+    /// Write a page for people there: what fails first, where, and what it was in earlier runs.
+    #[arg(long, value_name = "OUT.html")]
+    report: Option<PathBuf>,
+    /// Of a rule that does not hold, show so many of the rows that fail it, for which the data is read again.
+    #[arg(long, value_name = "N", default_value_t = SAMPLES)]
+    samples: usize,
     /// How rules that are joined by `and`, `or` are evaluated.
     #[arg(long, value_enum, default_value_t)]
     method: Method,
@@ -104,14 +119,15 @@ pub fn run(args: &Arguments) -> Result<Answer, Refusal> {
         Method::Row => quality::Method::Row,
     };
     let references = references(&places, &args.reference, &ruleset, &columns)?;
-    let runs = args.history.as_ref().map(|place| history::Runs::open(&places, place, now));
+    let runs = args.history.as_ref().map(|place| past::Runs::open(&places, place, now));
     let runs = runs.transpose()?;
-    let earlier = runs.as_ref().map_or(Ok(History::NONE), history::Runs::read)?;
+    let earlier = runs.as_ref().map_or(Ok(Vec::new()), past::Runs::read)?;
+    let measured = history::measured(&earlier);
     let files = listing::list(&places, &ruleset, &data)?;
     let context = Context {
         references: &references,
         files: &files,
-        history: Some(&earlier),
+        history: Some(&measured),
         ..Context::new(Some(now), method)
     };
     let evaluation = Evaluation::within(&ruleset, &columns, &context).map_err(refuse)?;
@@ -124,48 +140,132 @@ pub fn run(args: &Arguments) -> Result<Answer, Refusal> {
     })?;
     left_out.tell();
     let report = evaluation.report(&metrics).map_err(|why| Refusal::new(why.to_string()))?;
-    let outcomes = &report.outcomes;
-    let failed = outcomes.iter().filter(|outcome| outcome.outcome != Status::Passed).count();
+    let failing = match args.samples {
+        0 => vec![Vec::new(); report.outcomes.len()],
+        most => samples(&data, &recipe, &decoder, &evaluation, &metrics, &report.outcomes, most)?,
+    };
+    let outcomes =
+        report.outcomes.into_iter().zip(failing).map(|(rule, rows)| RuleResult::new(rule, rows));
+    let now = now.saturating_mul(1000);
+    let about = About {
+        dataset: engine.as_ref().map_or_else(|| data.name(), |e| e.recipe().name.clone()),
+        run: timestamp::to_text(now),
+        now,
+        recipe: engine.as_ref().map(|e| (e.recipe().name.clone(), e.hash().to_owned())),
+        ruleset_hash: Some(ruleset.hash()),
+    };
+    let findings = Findings {
+        outcomes: outcomes.collect(),
+        rows: metrics.rows(),
+        rejected: left_out.rejects.recorded(),
+        dropped: left_out.dropped(),
+        analyzers: report.analyzers,
+        measured: report.measured,
+        ..Findings::default()
+    };
+    let result = QualityResult::new(about, findings);
     if let Some(runs) = &runs {
-        runs.write(&report, &ruleset.hash(), metrics.rows(), failed == 0)?;
+        runs.write(&result)?;
     }
-    let summary = format!(
-        "{} rows, {} rejected before the rules: {} of {} rules failed",
-        metrics.rows(),
-        left_out.rejected(),
-        failed,
-        outcomes.len()
-    );
-    let mut text = String::new();
-    if !outcomes.is_empty() {
-        let header = ["outcome", "rule", "measured", "failed rows", "reason"];
-        text += &format!("{}\n", table(&header, outcomes.iter().map(row)));
-    }
-    if !report.analyzers.is_empty() {
-        let analyzed = report.analyzers.iter().map(|(name, x)| vec![name.clone(), to_text(*x)]);
-        text += &format!("{}\n", table(&["analyzed", "value"], analyzed));
-    }
-    text += &summary;
-    let document = json!({
-        "passed": failed == 0, "rows": metrics.rows(), "rejected": left_out.rejected(),
-        "rejected_by": left_out.rejected_by(), "dropped_by": left_out.dropped_by(), "ruleset_hash": ruleset.hash(),
-        "now": timestamp::to_text(now.saturating_mul(1000)), "outcomes": outcomes,
-        "analyzers": report.analyzers,
-    });
-    Ok(Answer { passed: failed == 0, ..Answer::good(text, document) })
+    write(args, &result, &earlier)?;
+    answer(&result)
 }
 
-fn row(outcome: &Outcome) -> Vec<String> {
-    let status = match outcome.outcome {
-        Status::Passed => "Passed",
-        Status::Failed => "Failed",
-        Status::Error => "Error",
+/// Writes the record and the page, where they are asked for.
+fn write(args: &Arguments, result: &QualityResult, past: &[PastRun]) -> Result<(), Refusal> {
+    let to = |path: &Path, bytes: &[u8]| -> Result<(), Refusal> {
+        let mut output = Output::create(path)?;
+        output.write_all(bytes).map_err(|why| output.failed(&why))?;
+        output.finish()
     };
+    if let Some(path) = &args.result {
+        let json = result.to_json();
+        to(path, &json.map_err(|why| Refusal::new(format!("cannot write the record: {why}")))?)?;
+    }
+    if let Some(path) = &args.report {
+        to(path, report::html(Page { result, past, distributions: None }).as_bytes())?;
+    }
+    Ok(())
+}
+
+/// The answer for a person is a table of the rules, for a program the record.
+fn answer(result: &QualityResult) -> Result<Answer, Refusal> {
+    let mut text = String::new();
+    if !result.outcomes.is_empty() {
+        let header = ["outcome", "rule", "measured", "failed rows", "reason"];
+        text += &format!("{}\n", table(&header, result.outcomes.iter().map(row)));
+    }
+    if !result.analyzers.is_empty() {
+        let analyzed = result.analyzers.iter().map(|(name, x)| vec![name.clone(), to_text(*x)]);
+        text += &format!("{}\n", table(&["analyzed", "value"], analyzed));
+    }
+    text += &format!(
+        "{} rows, {} rejected before the rules: {} of {} rules failed",
+        result.rows,
+        result.rejected,
+        result.rules_failed(),
+        result.outcomes.len()
+    );
+    let document = serde_json::to_value(result)
+        .map_err(|why| Refusal::new(format!("cannot write the record: {why}")))?;
+    Ok(Answer { passed: result.passed, ..Answer::good(text, document) })
+}
+
+fn row(rule: &RuleResult) -> Vec<String> {
     let measured: Vec<String> =
-        outcome.metrics.iter().map(|(name, x)| format!("{name} = {}", to_text(*x))).collect();
-    let failed = outcome.failed_rows.map(|n| n.to_string()).unwrap_or_default();
-    let reason = outcome.reason.clone().unwrap_or_default();
-    vec![status.to_owned(), outcome.rule.clone(), measured.join("\n"), failed, reason]
+        rule.metrics.iter().map(|(name, x)| format!("{name} = {}", to_text(*x))).collect();
+    let failed = rule.failed_rows.map(|n| n.to_string()).unwrap_or_default();
+    let mut reason: Vec<String> = rule.reason.iter().cloned().collect();
+    if let Some(place) = rule.samples.first() {
+        reason.push(format!("the first at {place}"));
+    }
+    let (outcome, rule) = (rule.outcome.word().to_owned(), rule.rule.clone());
+    vec![outcome, rule, measured.join("\n"), failed, reason.join("\n")]
+}
+
+/// The places of the first `most` rows that fail, for each rule that does not hold and looks at rows: the data is read
+/// again until they are found. What came by standard input and was not kept cannot be.
+fn samples(
+    data: &Data<'_>,
+    recipe: &Recipe,
+    decoder: &Decoder,
+    evaluation: &Evaluation,
+    metrics: &Metrics,
+    outcomes: &[Outcome],
+    most: usize,
+) -> Result<Vec<Vec<Place>>, Refusal> {
+    let mut places = vec![Vec::new(); outcomes.len()];
+    let mut wanted: Vec<usize> = outcomes
+        .iter()
+        .map(|rule| match rule.outcome {
+            Status::Passed => 0,
+            // Where rows are counted, that many are there.
+            _ => rule.failed_rows.map_or(most, |n| usize::try_from(n).unwrap_or(most).min(most)),
+        })
+        .collect();
+    if !data.can_be_read_again() {
+        return Ok(places);
+    }
+    if wanted.iter().all(|wanted| *wanted == 0) {
+        return Ok(places);
+    }
+    data.until("looking for rows that fail", recipe, decoder, |piece| {
+        let batch = &piece.batch;
+        let found = evaluation
+            .failing(metrics, &batch.columns, batch.len(), &wanted)
+            .map_err(|why| Refusal::new(why.to_string()))?;
+        for ((rows, places), wanted) in found.into_iter().zip(&mut places).zip(&mut wanted) {
+            // A rule that does not look at rows finds none in any piece.
+            let Some(rows) = rows else {
+                *wanted = 0;
+                continue;
+            };
+            *wanted -= rows.len().min(*wanted);
+            places.extend(rows.into_iter().map(|row| Place::from(&batch.rows[row].coordinates)));
+        }
+        Ok(wanted.iter().all(|wanted| *wanted == 0))
+    })?;
+    Ok(places)
 }
 
 /// Reads the data sets that rules compare with; `columns` are those of the data.

@@ -1,9 +1,11 @@
 //! One event, one step of a run.
 
+use leat::quality::result::RuleStatus;
 use leat::timestamp;
-use leat_aws::{Failure, metrics};
+use leat_aws::{Failure, metrics, quality_metrics};
 use leat_batch::{
-    Criteria, Decision, LabelSource, Run, Snapshot, Wanted, Workshop, decide, fit, measure, time,
+    Criteria, Decided, Decision, LabelSource, Run, Snapshot, Wanted, Workshop, decide, fit,
+    measure, time,
 };
 use leat_lake::{split, units};
 use serde::Deserialize;
@@ -12,6 +14,10 @@ use serde_json::{Value, json};
 use crate::config::Config;
 
 const FUNCTION: &str = "quality-gate";
+/// So many rules are named where there is little room, as in a state machine.
+const NAMED: usize = 20;
+/// And so many characters of each.
+const CHARACTERS: usize = 500;
 
 /// A step of a run.
 #[derive(Debug, Deserialize)]
@@ -88,10 +94,19 @@ pub async fn handle(config: &Config, shop: &Workshop, event: &str) -> Result<Val
         Event::Decide { run_folder, train_until, evaluate_until, evaluation_share, answer } => {
             let job = shop.job(&run_folder).await?;
             let criteria = Criteria { train_until, evaluate_until, evaluation_share };
-            let decision = decide(&job, criteria).await?;
+            let decided = decide(&job, criteria).await?;
+            let Decided { decision, result } = &decided;
             let halted = u64::from(!decision.passed);
-            metrics(FUNCTION, job.run.recipe(), &[("passed", 1 - halted), ("halted", halted)]);
-            told(&decision, &Decision::url(&job), answer)
+            let recipe = job.run.recipe();
+            metrics(FUNCTION, recipe, &[("passed", 1 - halted), ("halted", halted)]);
+            let rules = [
+                result.rules(RuleStatus::Passed),
+                result.rules_failed(),
+                result.rules(RuleStatus::Skipped),
+            ];
+            quality_metrics(FUNCTION, recipe, &result.dataset, rules, result.score);
+            let ruleset = job.engine.recipe().quality.as_deref();
+            told(&decided, &Decision::url(&job), ruleset, answer)
         }
     }
 }
@@ -144,29 +159,80 @@ async fn snapshot(
     }))
 }
 
-fn told(decision: &Decision, url: &str, answer: Answer) -> Result<Value, Failure> {
-    if !decision.passed && answer == Answer::Error {
-        return Err(Failure::DataQuality(format!(
+fn told(
+    decided: &Decided,
+    url: &str,
+    ruleset: Option<&str>,
+    answer: Answer,
+) -> Result<Value, Failure> {
+    let Decided { decision, .. } = decided;
+    let cause = (!decision.passed).then(|| {
+        format!(
             "{} rules halt run {}: {}; see {}",
             decision.failed.len(),
             decision.run,
-            decision.failed.join("; "),
+            named(&decision.failed).join("; "),
             decision.quality
-        )));
+        )
+    });
+    match cause {
+        Some(cause) if answer == Answer::Error => Err(Failure::DataQuality(cause)),
+        cause => Ok(json!({
+            "passed": decision.passed,
+            "decision": url,
+            "quality": decision.quality,
+            "train_until": timestamp::to_text(decision.train_until),
+            "evaluate_until": timestamp::to_text(decision.evaluate_until),
+            "failed": named(&decision.failed),
+            "cause": cause,
+            "event": event(decided, ruleset),
+        })),
     }
-    Ok(json!({
-        "passed": decision.passed,
-        "decision": url,
-        "quality": decision.quality,
-        "train_until": timestamp::to_text(decision.train_until),
-        "evaluate_until": timestamp::to_text(decision.evaluate_until),
-        "failed": decision.failed,
-    }))
+}
+
+/// The first [`NAMED`] of `rules`, cut to [`CHARACTERS`], and how many more there are.
+fn named(rules: &[String]) -> Vec<String> {
+    let cut = |rule: &String| match rule.char_indices().nth(CHARACTERS) {
+        Some((end, _)) => format!("{}…", &rule[..end]),
+        None => rule.clone(),
+    };
+    let mut named: Vec<String> = rules.iter().take(NAMED).map(cut).collect();
+    let more = rules.len() - named.len();
+    named.extend((more > 0).then(|| format!("{more} more")));
+    named
+}
+
+/// The detail of the event "Data Quality Evaluation Results Available", in the shape that AWS Glue documents for its own;
+/// `decision` and `failedRules` are Leat's.
+fn event(decided: &Decided, ruleset: Option<&str>) -> Value {
+    let Decided { decision, result } = decided;
+    let failed: Vec<String> =
+        result.outcomes.iter().filter(|rule| rule.outcome.fails()).map(|r| r.told()).collect();
+    json!({
+        "context": {
+            "contextType": "LEAT_RUN",
+            "jobId": result.run,
+            "jobName": result.recipe,
+            "evaluationContext": result.dataset,
+        },
+        "resultID": decision.quality,
+        "rulesetNames": ruleset.into_iter().collect::<Vec<_>>(),
+        "state": if result.passed { "SUCCEEDED" } else { "FAILED" },
+        // Of no rule none fails.
+        "score": result.score.unwrap_or(1.0),
+        "rulesSucceeded": result.rules(RuleStatus::Passed),
+        "rulesFailed": result.rules_failed(),
+        "rulesSkipped": result.rules(RuleStatus::Skipped),
+        "decision": result.decision.word(),
+        "failedRules": named(&failed),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use leat::quality::result::{About, Findings, RuleResult};
+    use leat::quality::{QualityResult, RowAction};
     use leat_aws::{Aws, Vars};
     use leat_lake::Lake;
 
@@ -222,25 +288,90 @@ mod tests {
         assert_eq!(answer(&recipe).await.unwrap_err().word(), "Config.Invalid");
     }
 
-    #[test]
-    fn a_halt_is_an_error_or_an_answer() {
-        let halted = Decision {
+    /// What was decided of a run over data with the one rule `RowCount > 5`, which has `action`.
+    fn decided(rows: f64, action: RowAction) -> Decided {
+        let fails = rows <= 5.0;
+        let rule = RuleResult {
+            rule: "RowCount > 5".into(),
+            outcome: if fails { RuleStatus::Failed } else { RuleStatus::Passed },
+            reason: fails.then(|| "unmet".into()),
+            action,
+            metrics: [("Dataset.*.RowCount".to_owned(), rows)].into(),
+            threshold: Some("> 5".into()),
+            evaluated: "RowCount > 5".into(),
+            labels: Default::default(),
+            passed_rows: None,
+            failed_rows: None,
+            samples: Vec::new(),
+        };
+        let about = About {
+            dataset: "d".into(),
+            run: "r".into(),
+            recipe: Some(("cards".into(), "h".into())),
+            ..About::default()
+        };
+        let result =
+            QualityResult::new(about, Findings { outcomes: vec![rule], ..Findings::default() });
+        let decision = Decision {
             leat: 1,
             run: "r".into(),
-            passed: false,
-            failed: vec!["RowCount > 5: unmet (Dataset.*.RowCount = 3.0)".into()],
+            passed: !result.halts(),
+            failed: result.halted_by.clone(),
             train_until: 0,
             evaluate_until: 1,
             quality: "s3://b/quality/d/r.json".into(),
         };
-        let why = told(&halted, "u", Answer::Error).unwrap_err();
+        Decided { decision, result }
+    }
+
+    #[test]
+    fn a_halt_is_an_error_or_an_answer() {
+        let halted = decided(3.0, RowAction::Halt);
+        let why = told(&halted, "u", None, Answer::Error).unwrap_err();
         assert_eq!(why.word(), "DataQuality.Failed");
-        for word in ["RowCount > 5", "= 3.0", "s3://b/quality/d/r.json"] {
+        let answer = told(&halted, "u", None, Answer::Result).unwrap();
+        assert_eq!((&answer["passed"], &answer["decision"]), (&false.into(), &"u".into()));
+        // The state machine fails with the words that the function would have failed with.
+        assert_eq!(answer["cause"], why.to_string());
+        for word in ["RowCount > 5", "= 3.0, threshold > 5", "s3://b/quality/d/r.json"] {
             assert!(why.to_string().contains(word), "{why}");
         }
-        let answer = told(&halted, "u", Answer::Result).unwrap();
-        assert_eq!((&answer["passed"], &answer["decision"]), (&false.into(), &"u".into()));
-        let passed = Decision { passed: true, failed: vec![], ..halted };
-        assert_eq!(told(&passed, "u", Answer::Error).unwrap()["passed"], true);
+        for (rows, action) in [(6.0, RowAction::Halt), (3.0, RowAction::Warn)] {
+            let answer = told(&decided(rows, action), "u", None, Answer::Error).unwrap();
+            assert_eq!((&answer["passed"], &answer["cause"]), (&true.into(), &Value::Null));
+        }
+    }
+
+    #[test]
+    fn the_event_has_the_shape_of_glues() {
+        let event = |rows, action| event(&decided(rows, action), Some("quality.dqdl"));
+        assert_eq!(
+            event(3.0, RowAction::Warn),
+            json!({
+                "context": {"contextType": "LEAT_RUN", "jobId": "r", "jobName": "cards", "evaluationContext": "d"},
+                "resultID": "s3://b/quality/d/r.json",
+                "rulesetNames": ["quality.dqdl"],
+                "state": "FAILED",
+                "score": 0.0,
+                "rulesSucceeded": 0,
+                "rulesFailed": 1,
+                "rulesSkipped": 0,
+                "decision": "proceed",
+                "failedRules": ["RowCount > 5: unmet (Dataset.*.RowCount = 3.0, threshold > 5)"],
+            })
+        );
+        let good = event(6.0, RowAction::Halt);
+        assert_eq!((&good["state"], &good["score"]), (&"SUCCEEDED".into(), &1.0.into()));
+        assert_eq!((&good["rulesSucceeded"], &good["failedRules"]), (&1.into(), &json!([])));
+    }
+
+    #[test]
+    fn much_is_cut_short() {
+        let rules: Vec<String> = (0..23).map(|n| n.to_string()).collect();
+        assert_eq!(named(&rules[..20]), rules[..20]);
+        let some = named(&rules);
+        assert_eq!((some.len(), some[20].as_str()), (21, "3 more"));
+        let long = named(&["é".repeat(501)]);
+        assert_eq!((long[0].chars().count(), long[0].ends_with('…')), (501, true));
     }
 }

@@ -76,7 +76,32 @@ impl Accounts {
 
 /// Writes one line of counts with the dimensions `function` and `recipe`.
 pub fn metrics(function: &str, recipe: &str, counts: &[(&str, u64)]) {
-    let line = emf(function, recipe, counts, now_millis());
+    let counts: Vec<_> =
+        counts.iter().map(|(name, count)| (*name, "Count", Value::from(*count))).collect();
+    say(&emf(&[("function", function), ("recipe", recipe)], &counts, now_millis()));
+}
+
+/// What the rules said of a data set: how many hold, do not, were not asked, and the share of those asked that hold, if
+/// any was. The dimensions are `function`, `recipe` and `dataset`.
+pub fn quality_metrics(
+    function: &str,
+    recipe: &str,
+    dataset: &str,
+    rules: [u64; 3],
+    score: Option<f64>,
+) {
+    let [passed, failed, skipped] = rules.map(Value::from);
+    let mut values = vec![
+        ("rules_passed", "Count", passed),
+        ("rules_failed", "Count", failed),
+        ("rules_skipped", "Count", skipped),
+    ];
+    values.extend(score.map(|score| ("score", "None", score.into())));
+    let dimensions = [("function", function), ("recipe", recipe), ("dataset", dataset)];
+    say(&emf(&dimensions, &values, now_millis()));
+}
+
+fn say(line: &Value) {
     // Lost standard output is no reason to fail an invocation.
     let _ = writeln!(std::io::stdout().lock(), "{line}");
 }
@@ -86,22 +111,23 @@ fn now_millis() -> u64 {
     since.map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
 }
 
-fn emf(function: &str, recipe: &str, counts: &[(&str, u64)], now: u64) -> Value {
+/// A line in the embedded format of `values`, each with its name and unit.
+fn emf(dimensions: &[(&str, &str)], values: &[(&str, &str, Value)], now: u64) -> Value {
     let names: Vec<_> =
-        counts.iter().map(|(name, _)| json!({"Name": name, "Unit": "Count"})).collect();
+        values.iter().map(|(name, unit, _)| json!({"Name": name, "Unit": unit})).collect();
+    let keys: Vec<&str> = dimensions.iter().map(|(key, _)| *key).collect();
     let mut line = Map::new();
     line.insert(
         "_aws".into(),
         json!({
             "Timestamp": now,
             "CloudWatchMetrics": [
-                {"Namespace": NAMESPACE, "Dimensions": [["function", "recipe"]], "Metrics": names}
+                {"Namespace": NAMESPACE, "Dimensions": [keys], "Metrics": names}
             ]
         }),
     );
-    line.insert("function".into(), function.into());
-    line.insert("recipe".into(), recipe.into());
-    line.extend(counts.iter().map(|(name, count)| ((*name).into(), (*count).into())));
+    line.extend(dimensions.iter().map(|(key, value)| ((*key).to_owned(), (*value).into())));
+    line.extend(values.iter().map(|(name, _, value)| ((*name).to_owned(), value.clone())));
     Value::Object(line)
 }
 
@@ -120,9 +146,14 @@ mod tests {
 
     #[test]
     fn embedded_format() {
-        let line = emf("f", "r", &[("received", 3)], 7);
-        assert_eq!(line["received"], 3);
-        assert_eq!(line["_aws"]["CloudWatchMetrics"][0]["Metrics"][0]["Name"], "received");
-        assert_eq!(line["function"], "f");
+        let dimensions = [("function", "f"), ("recipe", "r")];
+        let values = [("received", "Count", 3.into()), ("score", "None", 0.5.into())];
+        let line = emf(&dimensions, &values, 7);
+        assert_eq!((&line["received"], &line["score"]), (&3.into(), &0.5.into()));
+        let said = &line["_aws"]["CloudWatchMetrics"][0];
+        assert_eq!(said["Dimensions"], json!([["function", "recipe"]]));
+        assert_eq!(said["Metrics"][0], json!({"Name": "received", "Unit": "Count"}));
+        assert_eq!(said["Metrics"][1], json!({"Name": "score", "Unit": "None"}));
+        assert_eq!((&line["function"], &line["_aws"]["Timestamp"]), (&"f".into(), &7.into()));
     }
 }

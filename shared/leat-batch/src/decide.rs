@@ -1,17 +1,17 @@
 //! Whether a run goes on: what the rules about the data set say of all its buckets, and where its slices end.
 //!
 //! The decision is written once. What the rules said is kept apart from the run, as the audit trail:
-//! `<artifacts>/quality/<data set>/<run>.json`.
+//! `<artifacts>/quality/<data set>/<run>.json`, and what they measured for later runs: [`crate::history`].
 
-use leat::quality::{Outcome, RowRules, Status};
+use leat::quality::result::{About, Findings, RuleResult, of_sorted_rows};
+use leat::quality::{Outcome, QualityResult, Report, Status};
 use leat::timestamp;
 use leat_lake::Put;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
+use crate::error::damaged;
 use crate::measure::evaluation;
-use crate::run::to_json;
-use crate::{BatchError, Job, Measures, Rejected, Slices, Snapshot, time};
+use crate::{BatchError, Job, Measures, Rejected, Slices, history, time};
 
 /// Its key in the run's folder.
 const KEY: &str = "decision.json";
@@ -50,41 +50,44 @@ pub struct Decision {
     pub quality: String,
 }
 
-/// Merges the measures of all buckets, judges them, and writes the decision and the audit result. A repeat finds them.
-pub async fn decide(job: &Job, criteria: Criteria) -> Result<Decision, BatchError> {
+/// Whether a run goes on, and what the rules said.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decided {
+    /// Whether it goes on.
+    pub decision: Decision,
+    /// What the rules said.
+    pub result: QualityResult,
+}
+
+/// Merges the measures of all buckets, judges them, and writes the decision and the record. A repeat finds them.
+pub async fn decide(job: &Job, criteria: Criteria) -> Result<Decided, BatchError> {
     let measures = Measures::of_all(job).await?;
     let slices = slices(job, &measures, criteria)?;
-    let outcomes = match (evaluation(&job.engine, job.snapshot.as_of)?, &measures.metrics) {
-        (Some(rules), Some(metrics)) => {
-            rules.finish(metrics).map_err(|why| BatchError::Input(why.to_string()))?
-        }
-        _ => Vec::new(),
-    };
-    let mut failed: Vec<String> = outcomes.iter().filter(|o| o.halts()).map(told).collect();
-    let halting = job.engine.rules().into_iter().flat_map(RowRules::halting);
-    failed.extend(halting.filter_map(|rule| {
-        let Rejected { count, first, .. } = measures.rejects.of(rule)?;
-        Some(format!("{rule}: it rejects {count} rows, the first at {first}"))
-    }));
-    let dataset = &job.snapshot.dataset;
-    let quality = format!("{}quality/{dataset}/{}.json", job.run.artifacts(), job.run.name());
+    let result = result(job, measures)?;
+    let (name, dataset) = (job.run.name(), &job.snapshot.dataset);
+    let (records, key) = (job.run.quality(dataset)?, format!("{name}.json"));
+    let quality = records.url(&key);
     let decision = Decision {
         leat: 1,
-        run: job.run.name().to_owned(),
-        passed: failed.is_empty(),
-        failed,
+        run: name.to_owned(),
+        passed: !result.halts(),
+        failed: result.halted_by.clone(),
         train_until: slices.train_until,
         evaluate_until: slices.evaluate_until,
         quality: quality.clone(),
     };
-    let result = to_json(&result(job, &measures, &outcomes, &decision), &quality)?;
-    if job.lake.write_new(&quality, result.clone()).await? == Put::Exists
-        && job.lake.read(&quality).await? != result
+    let broken = |why: serde_json::Error| damaged(quality.clone(), why);
+    let record = result.to_json().map_err(broken)?;
+    if records.put_new(&key, record.clone()).await? == Put::Exists
+        && records.get(&key).await?.as_deref() != Some(&record[..])
     {
         return Err(BatchError::Input(format!(
             "{quality} stands and says otherwise: start another run"
         )));
     }
+    // Named by the run and its time: what stands there is this run's.
+    let past = result.past().to_json().map_err(broken)?;
+    job.run.history(dataset)?.put_new(&history::key(job.snapshot.as_of, name), past).await?;
     if job.run.write_new(KEY, &decision).await? == Put::Exists {
         let stands = Decision::read(job).await?;
         if stands != decision {
@@ -94,7 +97,7 @@ pub async fn decide(job: &Job, criteria: Criteria) -> Result<Decision, BatchErro
             )));
         }
     }
-    Ok(decision)
+    Ok(Decided { decision, result })
 }
 
 impl Decision {
@@ -118,18 +121,6 @@ impl Decision {
     /// Its URL.
     pub fn url(job: &Job) -> String {
         job.run.url_of(KEY)
-    }
-}
-
-/// A rule that failed, with what was measured and what was wanted; no value of a row.
-fn told(outcome: &Outcome) -> String {
-    let Outcome { evaluated, reason, metrics, .. } = outcome;
-    let metrics: Vec<String> =
-        metrics.iter().map(|(name, x)| format!("{name} = {}", leat::number::to_text(*x))).collect();
-    let reason = reason.as_deref().unwrap_or_default();
-    match metrics.is_empty() {
-        true => format!("{evaluated}: {reason}"),
-        false => format!("{evaluated}: {reason} ({})", metrics.join(", ")),
     }
 }
 
@@ -181,55 +172,45 @@ fn slices(job: &Job, measures: &Measures, criteria: Criteria) -> Result<Slices, 
 }
 
 /// What the rules said, for whoever asks later.
-fn result(job: &Job, measures: &Measures, outcomes: &[Outcome], decision: &Decision) -> Value {
+fn result(job: &Job, measures: Measures) -> Result<QualityResult, BatchError> {
     let engine = &job.engine;
-    let rules = engine.rules();
-    let of_rows = rules.map(|rules| rules.texts().iter().zip(rules.actions()));
-    let row_rules: Vec<Value> = of_rows
-        .into_iter()
-        .flatten()
-        .map(|(rule, action)| {
-            let rejected = measures.rejects.of(rule);
-            let warned = measures.warned.get(rule).copied().unwrap_or_default();
-            json!({
-                "rule": rule,
-                "action": action,
-                "failed_rows": rejected.map_or(warned, |r| r.count),
-                "first": rejected.map(|r| &r.first),
-            })
-        })
-        .collect();
-    let passed =
-        decision.passed && outcomes.iter().all(|outcome| outcome.outcome == Status::Passed);
-    let outcomes: Vec<Value> = outcomes
-        .iter()
-        .map(|outcome| {
-            let mut said = json!(outcome);
-            said["action"] = outcome.action().word().into();
-            said
-        })
-        .collect();
-    json!({
-        "leat": 1,
-        "engine": env!("CARGO_PKG_VERSION"),
-        "dataset": job.snapshot.dataset,
-        "run": job.run.name(),
-        "as_of": timestamp::to_text(job.snapshot.as_of),
-        "snapshot": Snapshot::url(&job.run),
-        "recipe": engine.recipe().name,
-        "recipe_hash": engine.hash(),
-        "ruleset_hash": rules.map(|rules| rules.hash()),
-        "counts": {
-            "read": measures.read,
-            "rows": measures.rows,
-            "already_applied": measures.repeats,
-            "rejected": measures.rejects.count(),
-            "after_as_of": measures.ahead,
-        },
-        "rejected": measures.rejects,
-        "row_rules": row_rules,
-        "outcomes": outcomes,
-        "verdict": if passed { "passed" } else { "failed" },
-        "decision": if decision.passed { "proceed" } else { "halt" },
-    })
+    let report = match (evaluation(job)?, &measures.metrics) {
+        (Some(rules), Some(metrics)) => {
+            rules.report(metrics).map_err(|why| BatchError::Input(why.to_string()))?
+        }
+        _ => Report::default(),
+    };
+    let mut samples = measures.samples;
+    let of_set = report.outcomes.into_iter().enumerate().map(|(rule, outcome): (_, Outcome)| {
+        // Of a rule that holds of the whole there is nothing to look for.
+        let fails = outcome.outcome != Status::Passed;
+        let places = samples.remove(&rule).filter(|_| fails).unwrap_or_default();
+        RuleResult::new(outcome, places)
+    });
+    let rejected = measures.rejects.recorded();
+    let outcomes = engine
+        .ruleset()
+        .map(|ruleset| of_sorted_rows(ruleset, &rejected, &measures.warned, of_set, |_| None));
+    let about = About {
+        dataset: job.snapshot.dataset.clone(),
+        run: job.run.name().to_owned(),
+        now: job.snapshot.as_of,
+        recipe: Some((engine.recipe().name.clone(), engine.hash().to_owned())),
+        ruleset_hash: engine.rules().map(|rules| rules.hash().to_owned()),
+    };
+    let counts = [
+        ("read", measures.read),
+        ("already_applied", measures.repeats),
+        ("after_as_of", measures.ahead),
+    ];
+    let findings = Findings {
+        outcomes: outcomes.unwrap_or_default(),
+        rows: measures.rows,
+        rejected,
+        counts: counts.map(|(name, count)| (name.to_owned(), count)).into(),
+        analyzers: report.analyzers,
+        measured: report.measured,
+        ..Findings::default()
+    };
+    Ok(QualityResult::new(about, findings))
 }

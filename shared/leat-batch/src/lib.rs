@@ -16,6 +16,7 @@ mod decide;
 mod error;
 mod finish;
 pub mod fit;
+pub mod history;
 mod job;
 mod labels;
 mod measure;
@@ -29,7 +30,7 @@ pub mod time;
 
 pub use bucket::Bucket;
 pub use cores::Cores;
-pub use decide::{Criteria, Decision, decide};
+pub use decide::{Criteria, Decided, Decision, decide};
 pub use error::BatchError;
 pub use finish::{CANDIDATE, Finished, Positives, finish};
 pub use job::{Job, Workshop};

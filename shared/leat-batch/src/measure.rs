@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use leat::column::Type;
-use leat::engine::Engine;
-use leat::quality::{Evaluation, Method, Metrics};
+use leat::quality::result::SAMPLES;
+use leat::quality::{Context, Evaluation, Method, Metrics, OtherMetrics, Place, Status};
 use serde::{Deserialize, Serialize};
 
-use crate::{BatchError, Bucket, Job, Rejects};
+use crate::{BatchError, Bucket, Job, Rejects, history};
 
 /// What was counted of a bucket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +35,9 @@ pub struct Measures {
     pub last: Option<i64>,
     /// What the rules count; none where the recipe has no ruleset.
     pub metrics: Option<Metrics>,
+    /// Where the first rows stand that fail a rule about the data set which does not hold of the bucket, by its index.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub samples: BTreeMap<usize, Vec<Place>>,
 }
 
 /// The key of the measures of a bucket.
@@ -45,16 +48,33 @@ fn key(bucket: u32) -> String {
 /// Counts the rows of `bucket`, and writes the counts into the run's folder.
 pub async fn measure(job: &Job, bucket: u32) -> Result<Measures, BatchError> {
     let engine = &*job.engine;
-    let evaluation = evaluation(engine, job.snapshot.as_of)?;
+    let evaluation = evaluation(job)?;
     let rows = Bucket::read(&job.lake, &job.snapshot, bucket, engine).await?;
     let (read, rejects, warned) = (rows.read, rows.rejects.clone(), rows.warned.clone());
     let replayed = rows.replay(engine);
     let batch = &replayed.batch;
-    let metrics = evaluation.map(|evaluation| {
-        let mut metrics = evaluation.start();
-        evaluation.update(&mut metrics, &batch.columns, batch.len());
-        metrics
-    });
+    let (mut metrics, mut samples) = (None, BTreeMap::new());
+    if let Some(evaluation) = evaluation {
+        let mut counted = evaluation.start();
+        evaluation.update(&mut counted, &batch.columns, batch.len());
+        let refuse = |why: OtherMetrics| BatchError::Input(why.to_string());
+        let outcomes = evaluation.finish(&counted).map_err(refuse)?;
+        let most: Vec<usize> = outcomes
+            .iter()
+            .map(|rule| if rule.outcome == Status::Passed { 0 } else { SAMPLES })
+            .collect();
+        let failing =
+            evaluation.failing(&counted, &batch.columns, batch.len(), &most).map_err(refuse)?;
+        for (rule, rows) in failing.into_iter().enumerate() {
+            let rows = rows.unwrap_or_default().into_iter();
+            let places: Vec<Place> =
+                rows.map(|row| Place::from(&batch.rows[row].coordinates)).collect();
+            if !places.is_empty() {
+                samples.insert(rule, places);
+            }
+        }
+        metrics = Some(counted);
+    }
     let times = (0..batch.len()).map(|row| engine.event_time(batch, row));
     let times: Vec<i64> = times.filter(|time| *time < job.snapshot.as_of).collect();
     let measures = Measures {
@@ -69,19 +89,23 @@ pub async fn measure(job: &Job, bucket: u32) -> Result<Measures, BatchError> {
         first: times.iter().min().copied(),
         last: times.iter().max().copied(),
         metrics,
+        samples,
     };
     job.run.write_json(&key(bucket), &measures).await?;
     Ok(measures)
 }
 
-/// The rules about the data set, ready for its fields; `now()` is the run's logical time.
-pub fn evaluation(engine: &Engine, as_of: i64) -> Result<Option<Evaluation>, BatchError> {
-    let Some(ruleset) = engine.ruleset() else { return Ok(None) };
-    let recipe = engine.recipe();
+/// The rules about the data set, ready for its fields; `now()` is the run's logical time, and `last(k)` speaks of what
+/// earlier runs measured when the run began.
+pub fn evaluation(job: &Job) -> Result<Option<Evaluation>, BatchError> {
+    let Some(ruleset) = job.engine.ruleset() else { return Ok(None) };
+    let recipe = job.engine.recipe();
     let fields: Vec<(String, Type)> =
         recipe.schema.fields.iter().map(|f| (f.name.clone(), recipe.kind(f))).collect();
-    let now = Some(as_of.div_euclid(1000));
-    Ok(Some(Evaluation::compile(&ruleset.about_the_data_set(), &fields, now, Method::default())?))
+    let history = history::measured(&job.snapshot.history);
+    let now = Some(job.snapshot.as_of.div_euclid(1000));
+    let context = Context { history: Some(&history), ..Context::new(now, Method::default()) };
+    Ok(Some(Evaluation::within(&ruleset.about_the_data_set(), &fields, &context)?))
 }
 
 impl Measures {
@@ -120,6 +144,11 @@ impl Measures {
         for (rule, count) in other.warned {
             let known = self.warned.entry(rule).or_default();
             *known = sum(*known, count);
+        }
+        for (rule, places) in other.samples {
+            let known = self.samples.entry(rule).or_default();
+            known.extend(places);
+            known.truncate(SAMPLES);
         }
         self.first = [self.first, other.first].into_iter().flatten().min();
         self.last = [self.last, other.last].into_iter().flatten().max();

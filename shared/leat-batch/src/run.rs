@@ -10,6 +10,7 @@ use crate::{BatchError, names};
 /// The folder of a run: `<artifacts>/runs/<recipe>/<run>/`.
 #[derive(Clone, Debug)]
 pub struct Run {
+    lake: Lake,
     folder: Folder,
     url: String,
     artifacts: String,
@@ -30,6 +31,7 @@ impl Run {
         names::check("run", name)?;
         names::check("recipe", recipe)?;
         Ok(Run {
+            lake: lake.clone(),
             folder: lake.folder(&url)?,
             artifacts: format!("{artifacts}/"),
             recipe: recipe.to_owned(),
@@ -46,6 +48,16 @@ impl Run {
     /// The URL of the folder of artifacts, which ends in `/`.
     pub fn artifacts(&self) -> &str {
         &self.artifacts
+    }
+
+    /// Where the records of what rules said of `dataset` lie.
+    pub fn quality(&self, dataset: &str) -> Result<Folder, BatchError> {
+        Ok(self.lake.folder(&format!("{}quality/{dataset}/", self.artifacts))?)
+    }
+
+    /// What runs over `dataset` measured: see [`crate::history`].
+    pub fn history(&self, dataset: &str) -> Result<Folder, BatchError> {
+        Ok(self.quality(dataset)?.folder("history")?)
     }
 
     /// The recipe's name.

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use leat::engine::Engine;
+use leat::quality::{PastRun, Ruleset};
 use leat::recipe::{Recipe, Role};
 use leat_lake::units::{self, Unit, UnitFile};
 use leat_lake::{Folder, Put};
 use serde::{Deserialize, Serialize};
 
 use crate::error::damaged;
-use crate::{BatchError, Run, names, time};
+use crate::{BatchError, Run, history, names, time};
 
 /// Its key in the run's folder.
 const KEY: &str = "snapshot.json";
@@ -44,6 +45,9 @@ pub struct Snapshot {
     pub rows: u64,
     /// The labels that came later than their events.
     pub labels: Option<LabelFiles>,
+    /// What earlier runs over the data set measured, the newest first; empty where no rule asks for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<PastRun>,
 }
 
 /// The published files of a data set of labels.
@@ -120,9 +124,15 @@ impl Snapshot {
         }
         let rows = live.iter().flat_map(|unit| &unit.files).map(|file| file.rows).sum();
         let dataset = url.trim_end_matches('/').rsplit(['/', ':']).next().unwrap_or_default();
+        let dataset = names::check("data set", dataset)?;
+        let asks = engine.ruleset().is_some_and(Ruleset::asks_for_history);
         Ok(Snapshot {
             leat: 1,
-            dataset: names::check("data set", dataset)?.to_owned(),
+            history: match asks {
+                true => history::before(&run.history(dataset)?, as_of, history::MOST).await?,
+                false => Vec::new(),
+            },
+            dataset: dataset.to_owned(),
             run: run.name().to_owned(),
             as_of,
             recipe_url: recipe_url.to_owned(),

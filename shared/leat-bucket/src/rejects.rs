@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use leat::quality::Place;
+use leat::quality::result::{RejectedBy, RejectedRows, SAMPLES};
 use leat::record::Reject;
 use serde::{Deserialize, Serialize};
 
@@ -19,18 +21,27 @@ pub struct Rejected {
     pub first: String,
     /// Why it was rejected.
     pub message: String,
+    /// Where the first [`SAMPLES`] stand.
+    #[serde(default)]
+    pub samples: Vec<Place>,
 }
 
 impl Rejects {
     /// Counts more of them.
     pub fn add(&mut self, rejects: &[Reject]) {
         for reject in rejects {
+            let place = || Place::from(&reject.coordinates);
             let new = || Rejected {
                 count: 0,
-                first: place(reject),
+                first: place().to_string(),
                 message: reject.reason.message.clone(),
+                samples: Vec::new(),
             };
-            self.0.entry(reject.reason.rule.clone()).or_insert_with(new).count += 1;
+            let known = self.0.entry(reject.reason.rule.clone()).or_insert_with(new);
+            known.count += 1;
+            if known.samples.len() < SAMPLES {
+                known.samples.push(place());
+            }
         }
     }
 
@@ -38,7 +49,11 @@ impl Rejects {
     pub fn merge(&mut self, other: Rejects) {
         for (rule, rejected) in other.0 {
             match self.0.get_mut(&rule) {
-                Some(known) => known.count = known.count.saturating_add(rejected.count),
+                Some(known) => {
+                    known.count = known.count.saturating_add(rejected.count);
+                    known.samples.extend(rejected.samples);
+                    known.samples.truncate(SAMPLES);
+                }
                 None => drop(self.0.insert(rule, rejected)),
             }
         }
@@ -58,20 +73,14 @@ impl Rejects {
     pub fn of(&self, rule: &str) -> Option<&Rejected> {
         self.0.get(rule)
     }
-}
 
-/// Where a reject stands, as an editor counts.
-fn place(reject: &Reject) -> String {
-    let coordinates = &reject.coordinates;
-    let position = &coordinates.position;
-    match &*coordinates.shard {
-        "" => format!("{}:{}", coordinates.source, position.line + 1),
-        shard => format!(
-            "{} {shard} {} (line {} of sub-record {})",
-            coordinates.source,
-            position.sequence.as_str(),
-            position.line,
-            position.sub
-        ),
+    /// As the record of a run has them.
+    pub fn recorded(&self) -> RejectedBy {
+        let rows = |of: &Rejected| RejectedRows {
+            count: of.count,
+            reason: of.message.clone(),
+            samples: of.samples.clone(),
+        };
+        self.0.iter().map(|(rule, of)| (rule.clone(), rows(of))).collect()
     }
 }

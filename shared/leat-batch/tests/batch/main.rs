@@ -4,6 +4,7 @@
 
 mod future;
 mod laws;
+mod records;
 mod refusals;
 mod repeats;
 mod world;

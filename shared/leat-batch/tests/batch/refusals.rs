@@ -192,18 +192,28 @@ async fn the_action_of_a_row_rule() {
         assert_eq!(decision.passed, passed, "{action}: {:?}", decision.failed);
         let said: serde_json::Value =
             serde_json::from_slice(&world.lake().read(&decision.quality).await.unwrap()).unwrap();
-        let of_rule = said["row_rules"].as_array().unwrap().last().unwrap();
-        let (failed, rejected) = (&of_rule["failed_rows"], &said["counts"]["rejected"]);
-        assert_eq!((&of_rule["rule"], &of_rule["action"]), (&rule.into(), &action.into()));
+        let mut outcomes = said["outcomes"].as_array().unwrap().iter();
+        let of_rule = outcomes.find(|found| found["rule"] == rule).unwrap();
+        let (failed, rejected) = (&of_rule["failed_rows"], &said["rejected"]);
+        assert_eq!(of_rule["action"], action);
+        assert_eq!(
+            (&of_rule["outcome"], &of_rule["threshold"]),
+            (&"Failed".into(), &"< 25".into())
+        );
         assert!(failed.as_u64().unwrap() > 10);
         // Every row counts once, and one that fails a rule that warns is as good as others.
+        let samples = of_rule["samples"].as_array().map_or(0, Vec::len);
         match action {
-            "warn" => assert_eq!((rejected, &said["counts"]["rows"]), (&0.into(), &100.into())),
-            _ => assert_eq!(rejected, failed),
+            "warn" => assert_eq!((rejected, &said["rows"], samples), (&0.into(), &100.into(), 0)),
+            _ => {
+                assert_eq!((rejected, samples), (failed, 5));
+                assert_eq!(&said["rejected_by"][&rule], failed);
+            }
         }
         if !passed {
             let why = &decision.failed[0];
-            assert!(why.contains(&format!("rejects {failed} rows, the first at events")), "{why}");
+            let words = format!("{failed} rows are rejected, the first at events shardId-0");
+            assert!(why.contains(&words), "{why}");
         }
     }
 }
@@ -229,16 +239,18 @@ async fn a_rule_that_halts() {
     let decision = Decision::read(&job).await.unwrap();
     assert!(!decision.passed);
     assert_eq!(decision.failed.len(), 1);
-    for word in ["RowCount > 500", "Dataset.*.RowCount = 100.0"] {
+    for word in ["RowCount > 500", "Dataset.*.RowCount = 100.0, threshold > 500"] {
         assert!(decision.failed[0].contains(word), "{:?}", decision.failed);
     }
     refused(world.fit(&job).await, &["halted by its rules", &decision.quality]);
     let said: serde_json::Value =
         serde_json::from_slice(&world.lake().read(&decision.quality).await.unwrap()).unwrap();
-    assert_eq!((&said["verdict"], &said["decision"]), (&"failed".into(), &"halt".into()));
-    assert_eq!(said["outcomes"][0]["rule"], "RowCount > 500");
-    assert_eq!(said["outcomes"][0]["action"], "halt");
-    assert_eq!(said["counts"]["rows"], 100);
+    assert_eq!((&said["passed"], &said["decision"]), (&false.into(), &"halt".into()));
+    assert_eq!(said["halted_by"], serde_json::json!(decision.failed));
+    let mut outcomes = said["outcomes"].as_array().unwrap().iter();
+    let of_rule = outcomes.find(|found| found["rule"] == "RowCount > 500").unwrap();
+    assert_eq!((&of_rule["outcome"], &of_rule["action"]), (&"Failed".into(), &"halt".into()));
+    assert_eq!((&said["rows"], &said["counts"]["kept"]), (&100.into(), &100.into()));
     assert_eq!(said["counts"]["already_applied"], 6);
     assert_eq!(said["ruleset_hash"].as_str().unwrap().len(), 64);
 
@@ -250,5 +262,5 @@ async fn a_rule_that_halts() {
     assert!(decision.passed);
     let said: serde_json::Value =
         serde_json::from_slice(&world.lake().read(&decision.quality).await.unwrap()).unwrap();
-    assert_eq!((&said["verdict"], &said["decision"]), (&"failed".into(), &"proceed".into()));
+    assert_eq!((&said["passed"], &said["decision"]), (&false.into(), &"proceed".into()));
 }

@@ -1,10 +1,8 @@
 //! What follows when a rule does not hold, as the rule's label `action` says, or that of `DefaultLabels`.
 
-use std::collections::BTreeMap;
+use serde::{Deserialize, Serialize};
 
-use serde::Serialize;
-
-use super::row_rule::diagnostic;
+use super::row_rule::{diagnostic, is_row_rule};
 use super::row_test::Refusal;
 use super::tree::{Rule, Ruleset};
 use crate::diagnostic::{Diagnostic, nearest};
@@ -13,10 +11,11 @@ use crate::diagnostic::{Diagnostic, nearest};
 const LABEL: &str = "action";
 
 /// What follows from a row that fails a rule, or from a data set that does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RowAction {
-    /// `halt`: the row is rejected, and a run over a data set with such a row goes no further.
+    /// `halt`: the row is rejected, and a run over a data set with such a row goes no further. What a rule about the data
+    /// set does that says nothing else.
     Halt,
     /// The row is rejected, and put into quarantine: what a row rule does that says nothing else.
     Quarantine,
@@ -36,16 +35,20 @@ impl RowAction {
         }
     }
 
-    /// What `labels` say; none if they say nothing, or no word that is known: see [`RowAction::check`].
-    pub(super) fn of(labels: &BTreeMap<String, String>) -> Option<RowAction> {
-        let word = labels.get(LABEL)?;
+    /// What follows if `rule` does not hold. A word that is no action, which [`RowAction::check`] refuses, says nothing.
+    pub(super) fn of(ruleset: &Ruleset, rule: &Rule) -> RowAction {
+        let said = ruleset.labels(rule).get(LABEL).and_then(|word| RowAction::named(word));
+        said.unwrap_or(if is_row_rule(rule) { RowAction::Quarantine } else { RowAction::Halt })
+    }
+
+    fn named(word: &str) -> Option<RowAction> {
         RowAction::ALL.into_iter().find(|action| action.word() == word)
     }
 
     /// Refuses a rule whose label is no action: a misspelt `warn` would silently reject.
     pub(super) fn check(ruleset: &Ruleset, rule: &Rule) -> Result<(), Diagnostic> {
         let labels = ruleset.labels(rule);
-        let Some(word) = labels.get(LABEL).filter(|_| RowAction::of(&labels).is_none()) else {
+        let Some(word) = labels.get(LABEL).filter(|word| RowAction::named(word).is_none()) else {
             return Ok(());
         };
         let words = RowAction::ALL.map(RowAction::word);

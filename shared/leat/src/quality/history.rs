@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::numbers::is_dynamic;
+use super::tree::{Condition, Rule, Ruleset};
+
 /// The metrics of earlier runs by name, the newest run first.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct History(Vec<BTreeMap<String, f64>>);
@@ -25,6 +28,36 @@ impl History {
     }
 }
 
+/// Whether `rule` asks for what earlier runs measured: `DetectAnomalies`, or a function of `last(k)`.
+pub fn asks_for_history(rule: &Rule) -> bool {
+    match rule {
+        Rule::Single(single) => {
+            let condition = match &single.condition {
+                Some(Condition::Number(test)) => Some(test),
+                _ => None,
+            };
+            let mut tests = condition.into_iter().chain(&single.threshold);
+            single.kind.name == "DetectAnomalies"
+                || tests.any(|test| test.operands().into_iter().any(is_dynamic))
+        }
+        Rule::Composite(composite) => composite.parts.iter().any(asks_for_history),
+    }
+}
+
+impl Ruleset {
+    /// Whether a rule asks for what earlier runs measured.
+    pub fn asks_for_history(&self) -> bool {
+        self.rules.iter().any(asks_for_history)
+    }
+
+    /// The ruleset without the rules that ask for what earlier runs measured, for a place that keeps no history.
+    pub fn without_history(&self) -> Ruleset {
+        let mut ruleset = self.clone();
+        ruleset.rules.retain(|rule| !asks_for_history(rule));
+        ruleset
+    }
+}
+
 /// The middle one of `values`, or the mean of the two in the middle; none of nothing.
 pub fn median(values: &[f64]) -> Option<f64> {
     let mut sorted = values.to_vec();
@@ -40,6 +73,18 @@ pub fn median(values: &[f64]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rules_that_ask_for_history() {
+        let text = "Rules = [ RowCount > last(), DetectAnomalies \"RowCount\", RowCount > 1,
+            ColumnValues \"a\" > 0 with threshold > 0.9 * avg(last(3)), (RowCount > 1) OR (Mean \"a\" < max(last(2))) ]";
+        let ruleset = crate::quality::parse("q", text).unwrap();
+        let asks: Vec<bool> = ruleset.rules.iter().map(asks_for_history).collect();
+        assert_eq!(asks, [true, true, false, true, true]);
+        let rest = ruleset.without_history();
+        assert_eq!((rest.rules.len(), rest.asks_for_history()), (1, false));
+        assert!(ruleset.asks_for_history());
+    }
 
     #[test]
     fn the_newest_first() {

@@ -48,7 +48,9 @@ pub struct Evaluation {
 struct Evaluated {
     rule: String,
     evaluated: String,
+    threshold: Option<String>,
     labels: BTreeMap<String, String>,
+    action: RowAction,
     node: Node,
 }
 
@@ -133,7 +135,7 @@ pub struct Metrics {
 pub struct OtherMetrics;
 
 /// All that a ruleset says of a data set.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Report {
     /// The rules, in order.
     pub outcomes: Vec<Outcome>,
@@ -169,8 +171,15 @@ pub struct Outcome {
     pub metrics: BTreeMap<String, f64>,
     /// The rule with the values that its variables and functions had.
     pub evaluated: String,
+    /// What the metric is held against, likewise: the rule's threshold, else its condition. None where the rule has
+    /// neither, as `IsComplete`, and of a composite.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<String>,
     /// The labels that hold for the rule.
     pub labels: BTreeMap<String, String>,
+    /// What follows if it does not hold, as its label `action` says: without one a rule about single records puts them
+    /// into quarantine, and a rule about the data set halts.
+    pub action: RowAction,
     /// Rows that passed; none where the rule does not look at rows one by one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub passed_rows: Option<u64>,
@@ -191,14 +200,9 @@ pub enum Status {
 }
 
 impl Outcome {
-    /// What follows if the rule does not hold: the run goes no further, unless the rule's label says otherwise.
-    pub fn action(&self) -> RowAction {
-        RowAction::of(&self.labels).unwrap_or(RowAction::Halt)
-    }
-
     /// Whether the rule does not hold, or that cannot be said, and nothing may go on.
     pub fn halts(&self) -> bool {
-        self.outcome != Status::Passed && self.action() == RowAction::Halt
+        self.outcome != Status::Passed && self.action == RowAction::Halt
     }
 }
 
@@ -238,8 +242,15 @@ impl Evaluation {
             compiler.errors.extend(RowAction::check(ruleset, rule).err());
             if let Some((node, resolved)) = compiler.node(rule) {
                 let (text, labels) = (rule.to_string(), ruleset.labels(rule));
-                let evaluated = evaluated(ruleset, &resolved, context.now).to_string();
-                rules.push(Evaluated { rule: text, evaluated, labels, node });
+                let resolved = evaluated(ruleset, &resolved, context.now);
+                rules.push(Evaluated {
+                    rule: text,
+                    evaluated: resolved.to_string(),
+                    threshold: threshold(&resolved),
+                    action: RowAction::of(ruleset, rule),
+                    labels,
+                    node,
+                });
             }
         }
         for analyzer in &ruleset.analyzers {
@@ -289,7 +300,9 @@ impl Evaluation {
                 reason: (!texts.is_empty()).then(|| texts.join("; ")),
                 metrics: sum.metrics,
                 evaluated: rule.evaluated.clone(),
+                threshold: rule.threshold.clone(),
                 labels: rule.labels.clone(),
+                action: rule.action,
                 passed_rows: sum.rows.map(|(passed, _)| passed),
                 failed_rows: sum.rows.map(|(_, failed)| failed),
             }
@@ -338,6 +351,35 @@ impl Evaluation {
         Ok(verdicts)
     }
 
+    /// Of each rule the first rows here that fail it, as many as `most` says for it, in the order of the rules: for one
+    /// that does not hold, some rows to look at. None where the rule does not look at rows one by one. `metrics` counted
+    /// these rows and perhaps others: of a part of the data set, each row that is found fails over the whole, too.
+    pub fn failing(
+        &self,
+        metrics: &Metrics,
+        columns: &[Column],
+        rows: usize,
+        most: &[usize],
+    ) -> Result<Vec<Option<Vec<usize>>>, OtherMetrics> {
+        self.check(metrics)?;
+        let rows = Rows::new(columns, rows, self.now, &self.predicates);
+        let mut hasher = ValueHasher::default();
+        let mut of_rule = |rule: &Evaluated, most: usize| {
+            let (mut found, mut row) = (Vec::new(), 0);
+            while row < rows.count && found.len() < most {
+                let counted = Counted { states: &metrics.states };
+                let (counters, hasher) = (self.counters.as_slice(), &mut hasher);
+                let mut judge = Judge { counted, counters, rows: &rows, row, hasher };
+                if rule.node.judge(&mut judge)? == RowOutcome::Failed {
+                    found.push(row);
+                }
+                row += 1;
+            }
+            Some(found)
+        };
+        Ok(self.rules.iter().zip(most).map(|(rule, most)| of_rule(rule, *most)).collect())
+    }
+
     fn check(&self, metrics: &Metrics) -> Result<(), OtherMetrics> {
         let same = |(counter, state): (&Counter, &State)| {
             std::mem::discriminant(&counter.start()) == std::mem::discriminant(state)
@@ -373,6 +415,15 @@ impl Metrics {
     /// How many rows were counted.
     pub fn rows(&self) -> u64 {
         self.rows
+    }
+}
+
+/// What a rule's metric is held against: see [`Outcome::threshold`].
+pub(super) fn threshold(rule: &Rule) -> Option<String> {
+    let Rule::Single(single) = rule else { return None };
+    match (&single.threshold, &single.condition) {
+        (Some(test), _) => Some(test.to_string()),
+        (None, condition) => condition.as_ref().map(ToString::to_string),
     }
 }
 

@@ -25,6 +25,8 @@ mod parse;
 mod predicate;
 mod print;
 pub mod reference;
+pub mod report;
+pub mod result;
 mod row_rule;
 mod row_test;
 mod rows;
@@ -41,6 +43,7 @@ pub use metrics::{
 };
 pub use parse::parse;
 pub use reference::{Reference, References};
+pub use result::{PastRun, Place, QualityResult};
 pub use row_rule::is_row_rule;
 pub use rows::RowRules;
 pub use rules::RowOutcome;

@@ -9,7 +9,7 @@ use super::tree::{
     Size, Test, Text, VariableValue,
 };
 
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     quote(text, &mut out);
     out

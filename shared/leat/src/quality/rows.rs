@@ -50,8 +50,7 @@ impl RowRules {
             } else if let Some(compiled) = RowRule::new(ruleset, rule, columns, &mut refusals) {
                 rules.rules.push(compiled);
                 rules.texts.push(text);
-                let action = RowAction::of(&ruleset.labels(rule));
-                rules.actions.push(action.unwrap_or(RowAction::Quarantine));
+                rules.actions.push(RowAction::of(ruleset, rule));
             }
         }
         wrong.extend(refusals.iter().map(|(rule, r)| diagnostic(ruleset, rule, r)));
