@@ -452,6 +452,7 @@ ACTIONS = {
     ("dynamodb", "putItem"): ["dynamodb:PutItem"],
     ("dynamodb", "getItem"): ["dynamodb:GetItem"],
     ("dynamodb", "deleteItem"): ["dynamodb:DeleteItem"],
+    ("events", "putEvents"): ["events:PutEvents"],
     ("s3", "putObject"): ["s3:PutObject"],
     ("s3", "getObject"): ["s3:GetObject"],
     ("sagemaker", "createTrainingJob.sync"): [
@@ -592,6 +593,21 @@ def test_every_failed_execution_is_told():
     (policy,) = of("SNS::TopicPolicy").values()
     assert "events.amazonaws.com" in policy["PolicyDocument"]["Statement"][0]["Principal"]["Service"]
     assert all(r["Targets"][0]["DeadLetterConfig"] for r in of("Events::Rule").values())
+
+
+def test_a_rule_that_fails_is_told():
+    (entry,) = machine("train")["States"]["Tell"]["Parameters"]["Entries"]
+    rule = of("Events::Rule")["DataQualityFailed"]
+    pattern = rule["EventPattern"]
+    assert (pattern["source"], pattern["detail-type"]) == ([entry["Source"]], [entry["DetailType"]])
+    assert not entry["Source"].startswith("aws."), "that is reserved"
+    # Of this stage's state machine alone.
+    assert pattern["resources"] == [{"Ref": "Train"}] and entry["Resources.$"] == "States.Array($$.StateMachine.Id)"
+    assert pattern["detail"] == {"state": ["FAILED"]}
+    (target,) = rule["Targets"]
+    assert target["Arn"] == {"Ref": "AlarmTopic"}
+    (allowed,) = [s for s in role_of("train") if "events:PutEvents" in listed(s["Action"])]
+    assert allowed["Condition"] == {"StringEquals": {"events:source": entry["Source"]}}
 
 
 # Feature Store and catalogue

@@ -147,7 +147,7 @@ class World:
         self.calls, self.faults = [], {}
         self.endpoints, self.configs, self.models = {}, set(), set()
         self.mapping, self.better, self.plan, self.sealed_after = "Enabled", True, "plan-1", 2
-        self.looks = 0
+        self.looks, self.passed = 0, True
 
     def fail(self, what: str, *errors, always: bool = False):
         """Makes `what` fail with these words, one for each call; the last for ever where told to."""
@@ -178,7 +178,12 @@ class World:
         pair = {"recipe_hash": "r1", "state_plan": self.plan}
         if event["step"] == "snapshot":
             return {"answer": {"snapshot": event["run_folder"] + "snapshot.json", "buckets": [0, 1, 2], "rows": 9, "levels": 2, "recipe_url": "s3://lake/r1/recipe.yaml", **pair}}
-        return {"answer": {"bucket": event.get("bucket"), "passed": True, "decision": "d"}}
+        if event["step"] == "measure":
+            return {"answer": {"bucket": event["bucket"]}}
+        state = "SUCCEEDED" if self.passed else "FAILED"
+        said = {"context": {"evaluationContext": "cards", "jobId": event["run_folder"].split("/")[-2]}, "state": state, "score": 0.5}
+        cause = None if self.passed else "1 rules halt run r: RowCount > 5: unmet"
+        return {"answer": {"passed": self.passed, "decision": "d", "cause": cause, "event": said}}
 
     def _feature_fit(self, event):
         if event["step"] == "partial":
@@ -408,7 +413,7 @@ def test_the_states_come_in_order(machines, until):
     done = machines.run(until, machines.train)
     good(done)
     assert machines.states(done) == [
-        "Defaults", "Begin", "Engine", "Clock", "Lease", "Snapshot", "Measure", "Decide", "FirstLevel", "Fit", "Merge", "Fitted", "Fit", "Merge", "Fitted",
+        "Defaults", "Begin", "Engine", "Clock", "Lease", "Snapshot", "Measure", "Decide", "Tell", "GoesOn", "FirstLevel", "Fit", "Merge", "Fitted", "Fit", "Merge", "Fitted",
         "Transform", "Finish", "FeatureStore", "Train", "ReadServing", "Serving", "EvaluateFirst", "ReadEvaluation", "Better", "AgainstNothing", "Promote",
         "Release", "Ended", "Done",
     ]  # fmt: skip
@@ -533,6 +538,28 @@ def test_a_failure_ends_with_the_workers_word_at_once(machines, until, what, wor
     assert f"{what}: {word}" in done["cause"]
     assert len(machines.world.seen(what)) <= 3, "never asked again"
     assert settled(machines) and machines.serving() is None and not machines.world.endpoints
+
+
+@pytest.mark.parametrize("passed", [True, False])
+def test_what_the_rules_said_is_told_and_a_halt_ends_with_their_words(machines, until, passed):
+    aws, name = machines.aws, f"told-{uuid.uuid4().hex[:8]}"
+    queue = aws.sqs.create_queue(QueueName=name)["QueueUrl"]
+    arn = aws.sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    aws.events.put_rule(Name=name, EventPattern=json.dumps({"source": ["leat.quality"], "resources": [machines.train]}))
+    aws.events.put_targets(Rule=name, Targets=[{"Id": "queue", "Arn": arn}])
+    machines.world.passed = passed
+    done = machines.run(until, machines.train)
+    told = json.loads(until(lambda: aws.sqs.receive_message(QueueUrl=queue).get("Messages"))[0]["Body"])
+    aws.events.remove_targets(Rule=name, Ids=["queue"])
+    aws.events.delete_rule(Name=name)
+    assert told["detail-type"] == "Data Quality Evaluation Results Available"
+    assert told["detail"]["state"] == ("SUCCEEDED" if passed else "FAILED")
+    assert told["detail"]["context"]["jobId"] == done["executionArn"].rpartition(":")[2]
+    if passed:
+        good(done)
+    else:
+        assert why(done) == ("FAILED", "DataQuality.Failed") and "RowCount > 5: unmet" in done["cause"]
+        assert settled(machines) and not machines.world.seen("feature-fit partial")
 
 
 def test_a_worker_that_stays_busy_ends_it(machines, until):
