@@ -14,7 +14,7 @@ const EMPTY: f64 = 1e-4;
 /// Bins of numbers.
 const BINS: usize = 10;
 /// Columns of more different values are no categories.
-const MOST_CATEGORIES: f64 = 1000.0;
+const MOST_CATEGORIES: f64 = 100.0;
 /// The same of whole numbers.
 const MOST_WHOLE: f64 = 50.0;
 /// A value that is expected less often is put together with others.
@@ -230,7 +230,7 @@ pub(super) fn categories(before: &ColumnProfile, now: &ColumnProfile, drift: &mu
         drift.note("`unseen` comes from a sample of the values by hash");
     }
     if distinct > most {
-        let note = "`psi` and `chi_squared` are not measured: the first data set has more than 1,000 different values";
+        let note = "`psi` and `chi_squared` are not measured: the first data set has more than 100 different values";
         drift.note(note);
         return;
     }

@@ -2,10 +2,10 @@
 //!
 //! | measure | says | of | source |
 //! |---|---|---|---|
-//! | `psi` | population stability index: Σ (q − p)·ln(q / p) over bins | numbers; text, bool, with at most 1,000 values | Siddiqi, Credit Risk Scorecards (2006) |
+//! | `psi` | population stability index: Σ (q − p)·ln(q / p) over bins | numbers; text, bool, with at most 100 values | Siddiqi, Credit Risk Scorecards (2006) |
 //! | `ks`, `ks_p` | Kolmogorov–Smirnov: the greatest distance between the two distribution functions, and how likely one so great is by chance | numbers | Smirnov (1939) |
-//! | `chi_squared`, `chi_squared_p` | Pearson's statistic of the table data set × value, and how likely one so great is by chance | text, bool, whole numbers with at most 50 values | Pearson (1900) |
-//! | `unseen` | the share of values that the first data set does not have | text, bool, whole numbers with at most 50 values | |
+//! | `chi_squared`, `chi_squared_p` | Pearson's statistic of the table data set × value, and how likely one so great is by chance | text, bool, with at most 100 values, whole numbers with at most 50 | Pearson (1900) |
+//! | `unseen` | the share of values that the first data set does not have | text, bool, whole numbers with at most 50 | |
 //! | `outside` | the share of values below the least or above the greatest of the first | numbers | |
 //! | `mean` | the difference of the means, in standard deviations of the first | numbers | |
 //! | `missing` | the share of nulls less that of the first | all | |
@@ -16,6 +16,8 @@
 //!   (`scipy.special.kolmogorov`). With ties it is too great rather than too small.
 //! - `chi_squared` has values whose expected count is below 5 in one data set put together (Cochran's rule), and as many
 //!   degrees of freedom as there are then values, less one. It has no Yates correction.
+//! - The more values a column has, the more chance alone moves `psi`: some (k − 1)·(1/n + 1/m) for k bins. Hence the bound on
+//!   values, and hence no limit on `psi` means much for a few hundred rows.
 //! - A p-value of great data sets is near 0 for a difference that matters to nobody: set limits on the distances, and use
 //!   p-values on small samples.
 //! - Null and infinite values have no part but in `missing`. Timestamps move on by themselves: they have `missing` alone.

@@ -191,6 +191,15 @@ fn limits() {
 }
 
 #[test]
+fn the_example_is_read() {
+    let text = include_str!("../../../../docs/examples/drift.yaml");
+    let limits = Limits::read("drift.yaml", text).unwrap();
+    let columns =
+        ["customer_age", "transaction_amount"].map(|name| (name.to_owned(), Type::Double));
+    assert_eq!(limits.check(&columns), Ok(()));
+}
+
+#[test]
 fn wrong_limits() {
     for (text, expected) in [
         ("", "1:1: the list of limits is empty"),

@@ -153,9 +153,25 @@ impl ColumnProfile {
         (top, self.labels.are_all())
     }
 
-    /// What kind of personal data at least 80 % of the values look like, and how many do.
-    pub fn personal(&self) -> Option<(Personal, u64)> {
-        let (kind, count) = self.personal.most()?;
-        (count as f64 >= MOST_LOOK * self.present() as f64).then_some((kind, count))
+    /// What kind of personal data the column may hold, and how many of its values have that form: at least 80 % of them, or
+    /// none is said where the column's name alone tells.
+    pub fn personal(&self) -> Option<(Personal, Option<u64>)> {
+        let by_form = self.personal.most();
+        let most = |count: u64| count as f64 >= MOST_LOOK * self.present() as f64;
+        if let Some((kind, count)) = by_form.filter(|(_, count)| most(*count)) {
+            return Some((kind, Some(count)));
+        }
+        let kind = Personal::of_name(&self.name)?;
+        // A name says nothing where values of the type cannot be it.
+        let can = match self.kind {
+            Type::String => true,
+            Type::Timestamp => kind == Personal::Birth,
+            Type::Long => matches!(
+                kind,
+                Personal::CardNumber | Personal::Phone | Personal::NationalId | Personal::Iban
+            ),
+            Type::Bool | Type::Double => false,
+        };
+        can.then_some((kind, None))
     }
 }

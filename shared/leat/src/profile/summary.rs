@@ -123,12 +123,7 @@ impl Summary {
     /// What is told of `column`; `hidden` if its values must not be shown.
     pub fn of(column: &ColumnProfile, hidden: bool) -> Summary {
         let (numbers, texts, kind) = (&column.numbers, &column.texts, column.kind);
-        let by_value = column.personal().map(|(kind, _)| kind);
-        let by_name = || match kind {
-            Type::String | Type::Timestamp => Personal::of_name(&column.name),
-            Type::Bool | Type::Long | Type::Double => None,
-        };
-        let personal = by_value.or_else(by_name);
+        let personal = column.personal().map(|(kind, _)| kind);
         let hidden = hidden || personal.is_some();
         // What a person's own value would show.
         let cell = |x: f64| match kind {
