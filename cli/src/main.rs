@@ -6,9 +6,11 @@ mod curate;
 mod data;
 mod fit;
 mod generate;
+mod html;
 mod operators;
 mod output;
 mod places;
+mod profile;
 mod progress;
 mod recipe;
 mod replay;
@@ -17,6 +19,7 @@ mod seal;
 mod seed;
 mod show;
 mod transform;
+mod types;
 mod validate;
 
 use std::process::ExitCode;
@@ -54,6 +57,8 @@ enum Command {
     Seed(seed::Arguments),
     /// Judge data by a ruleset.
     Validate(validate::Arguments),
+    /// Show what the columns of data hold.
+    Profile(profile::Arguments),
     /// Print the JSON Schema of a recipe, for editors.
     Schema,
     /// List the operators, or show the manual of one.
@@ -75,6 +80,7 @@ fn main() -> ExitCode {
         Command::Curate(args) => curate::run(&args),
         Command::Seed(args) => seed::run(&args),
         Command::Validate(args) => validate::run(&args),
+        Command::Profile(args) => profile::run(&args),
         Command::Schema => Ok(schema()),
         Command::Operators(args) => operators::run(&args),
         Command::Rules(args) => rules::run(&args),

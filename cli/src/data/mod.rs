@@ -37,12 +37,19 @@ pub struct Data<'p> {
     places: &'p Places,
     items: Vec<Item>,
     landed: bool,
+    /// So many rows of a Parquet file are given, rounded up to a piece.
+    most: Option<u64>,
 }
 
 impl DataArguments {
     /// What lies at `place`.
     pub fn of(place: &str) -> Self {
         DataArguments { data: vec![place.to_owned()], landed: false }
+    }
+
+    /// The places as they were given.
+    pub fn names(&self) -> &[String] {
+        &self.data
     }
 
     /// Finds the data. `format` is that of what has no telling name.
@@ -59,7 +66,7 @@ impl DataArguments {
             .hint("give the secret that the Firehose transform has: --keys file:PATH"));
         }
         let items = find::all(places, &self.data, format)?;
-        Ok(Data { places, items, landed: self.landed })
+        Ok(Data { places, items, landed: self.landed, most: None })
     }
 }
 
@@ -80,7 +87,14 @@ impl Data<'_> {
         let progress = self.progress(what);
         for item in &self.items {
             let source = read::Source { item, landed: self.landed, progress: &progress };
-            source.read(self.places, recipe, decoder, &mut visit)?;
+            let mut rows = 0;
+            source.read(self.places, recipe, decoder, &mut |piece| {
+                if self.most.is_some_and(|most| rows >= most) {
+                    return Ok(());
+                }
+                rows += piece.batch.len() as u64;
+                visit(piece)
+            })?;
         }
         progress.finish();
         Ok(())
@@ -149,6 +163,22 @@ impl Data<'_> {
             }
         }
         Ok(columns)
+    }
+
+    /// Leaves the first rows of each file, some `rows` in all: of text they are taken into memory, of Parquet they are whole
+    /// pieces.
+    pub fn sample(&mut self, rows: u64) -> Result<(), Refusal> {
+        let most = rows.div_ceil(self.items.len().max(1) as u64).max(1);
+        let progress = Progress::bytes("sampling", None);
+        for item in self.items.iter_mut().filter(|item| item.format != Format::Parquet) {
+            let source = read::Source { item, landed: false, progress: &progress };
+            let head = source.head(self.places, most)?;
+            item.size = Some(head.len() as u64);
+            item.place = Place::Memory(head);
+        }
+        progress.finish();
+        self.most = Some(most);
+        Ok(())
     }
 
     /// Takes what comes from standard input into memory, to be read more than once.

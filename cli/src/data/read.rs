@@ -167,6 +167,27 @@ impl Source<'_> {
         })
     }
 
+    /// The first `rows` lines of a file of text, or rows of CSV with its header.
+    pub fn head(&self, places: &Places, rows: u64) -> Result<Bytes, Refusal> {
+        let csv = self.item.format == Format::Csv;
+        let mut input = self.unpacked(places)?.take(MAX_BYTES);
+        let (mut head, mut left) = (Vec::new(), rows.saturating_add(u64::from(csv)));
+        // Within quotes a line of CSV goes on.
+        let mut quotes = 0;
+        while left > 0 {
+            let before = head.len();
+            let read = input.read_until(b'\n', &mut head).map_err(|why| self.failed(&why))?;
+            if read == 0 {
+                break;
+            }
+            if csv {
+                quotes += head[before..].iter().filter(|byte| **byte == b'"').count();
+            }
+            left -= u64::from(quotes % 2 == 0);
+        }
+        Ok(head.into())
+    }
+
     /// The file's bytes: Parquet is read from its end.
     fn bytes(&self, places: &Places) -> Result<Bytes, Refusal> {
         whole(&self.item.name, self.open(places)?)

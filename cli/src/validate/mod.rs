@@ -1,6 +1,5 @@
 //! `leat validate`: what a ruleset says of data.
 
-mod infer;
 mod past;
 
 use std::collections::BTreeSet;
@@ -29,6 +28,7 @@ use crate::output::Output;
 use crate::places::Places;
 use crate::recipe::{self, KeysArgument};
 use crate::show::table;
+use crate::types;
 
 /// See `leat validate --help`.
 #[derive(Debug, Args)]
@@ -106,7 +106,7 @@ pub fn run(args: &Arguments) -> Result<Answer, Refusal> {
     let (recipe, decoder) = match &engine {
         Some(engine) => (engine.recipe().clone(), engine.decoder().clone()),
         None => {
-            let recipe = infer::recipe(&mut data)?;
+            let recipe = types::recipe(&mut data)?;
             let decoder = Decoder::new(&recipe, None, Limits::default());
             (recipe, decoder)
         }
@@ -291,7 +291,7 @@ fn references(
             return Err(Refusal::new(format!("--reference {alias}: no rule names it")).hint(hint));
         }
         let mut data = DataArguments::of(place).find(places, Format::Json, false)?;
-        let recipe = infer::recipe(&mut data)?;
+        let recipe = types::recipe(&mut data)?;
         let decoder = Decoder::new(&recipe, None, Limits::default());
         let theirs: Vec<(String, Type)> =
             recipe.schema.fields.iter().map(|f| (f.name.clone(), recipe.kind(f))).collect();
