@@ -7,6 +7,7 @@ mod data;
 mod fit;
 mod generate;
 mod html;
+mod infer;
 mod operators;
 mod output;
 mod places;
@@ -59,6 +60,8 @@ enum Command {
     Validate(validate::Arguments),
     /// Show what the columns of data hold.
     Profile(profile::Arguments),
+    /// Write a starting recipe and ruleset from a sample of data.
+    Infer(infer::Arguments),
     /// Print the JSON Schema of a recipe, for editors.
     Schema,
     /// List the operators, or show the manual of one.
@@ -81,6 +84,7 @@ fn main() -> ExitCode {
         Command::Seed(args) => seed::run(&args),
         Command::Validate(args) => validate::run(&args),
         Command::Profile(args) => profile::run(&args),
+        Command::Infer(args) => infer::run(&args),
         Command::Schema => Ok(schema()),
         Command::Operators(args) => operators::run(&args),
         Command::Rules(args) => rules::run(&args),

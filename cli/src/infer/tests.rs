@@ -1,0 +1,190 @@
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+
+use super::*;
+
+/// A generator of random numbers that a seed decides (SplitMix64).
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, n: u64) -> u64 {
+        self.next() % n
+    }
+}
+
+/// A value of one of many kinds; none is missing.
+fn value(kind: u64, row: u64, random: &mut Random) -> Option<serde_json::Value> {
+    let x = random.next();
+    Some(match kind {
+        0 => json!(row),
+        1 => json!((x % 1000) as i64 - 500),
+        2 => json!((x % 10_000) as f64 / 7.0 - 300.0),
+        3 => json!(["web", "pos", "ä\\\"b", "", "NULL"][(x % 5) as usize]),
+        4 => json!(format!("tx-{row}")),
+        5 => json!(format!("2026-01-{:02}T00:{:02}:00Z", x % 28 + 1, x % 60)),
+        6 => json!(format!("a{}@example.com", x % 100)),
+        7 => json!(x % 2 == 0),
+        8 => json!(1_767_225_600 + x % 1_000_000),
+        9 => return (x % 3 > 0).then(|| json!(x % 7)),
+        10 => return (x % 5 > 0).then(|| json!(format!("{:04x}", x % 65536))),
+        11 => return None,
+        12 => json!({"nested": x % 3}),
+        13 => match x % 10 {
+            0 => json!("n/a"),
+            _ => json!(x % 90),
+        },
+        14 => json!(["same"][0]),
+        15 => json!((x as i64) >> (x % 60)),
+        16 => json!(f64::from_bits(x)),
+        17 => json!(format!("{}", (x % 400) as f64 / 8.0)),
+        18 => json!(format!("line\nbreak {}\t# \"q\" `b` 日本 {}", x % 3, x % 2)),
+        _ => json!("x".repeat((x % 130) as usize)),
+    })
+}
+
+const NAMES: [&str; 14] = [
+    "id",
+    "customer_id",
+    "event_time",
+    "amount",
+    "Weird Name: #1",
+    "true",
+    "na'me",
+    "_leat_like",
+    "quo\"te",
+    "e-mail",
+    "back\\slash",
+    "is_fraud",
+    "日本",
+    "a*b",
+];
+
+/// Writes `data` and infers from it; whatever it is, the recipe passes its check and the data the rules.
+#[track_caller]
+fn check(folder: &Path, name: &str, text: &str) {
+    let path = folder.join(name);
+    fs::write(&path, text).unwrap();
+    let places = Places::default();
+    let place = path.display().to_string();
+    let mut data = DataArguments::of(&place).find(&places, Format::Json, false).unwrap();
+    let inferred = match infer(&mut data, "data") {
+        Ok(inferred) => inferred,
+        Err(refusal) => {
+            let said = format!("{refusal:?}");
+            assert!(said.contains("no rows to learn from"), "{name}: {said}\n{text}");
+            return;
+        }
+    };
+    let shown = || format!("{name}\n{}\n{}\n{text}", inferred.recipe, inferred.rules);
+    // The recipe with its rules.
+    let recipe = engine::read(Source { file: RECIPE, text: &inferred.recipe })
+        .unwrap_or_else(|why| panic!("{why:?}\n{}", shown()));
+    let source = Source { file: RULES, text: &inferred.rules };
+    let engine = Engine::new(recipe, Some(source), None)
+        .unwrap_or_else(|why| panic!("{why:?}\n{}", shown()));
+    // The rules over the data, as `leat validate` reads it without a recipe, and with it.
+    let ruleset = quality::parse(RULES, &inferred.rules).unwrap();
+    assert_eq!(ruleset.rules.len(), inferred.kept);
+    assert!(inferred.kept > 0, "{}", shown());
+    let narrow = types::recipe(&mut data).unwrap();
+    let mut present = engine.recipe().clone();
+    let has = |name: &str| narrow.schema.fields.iter().any(|field| field.name == name);
+    present.schema.fields.retain(|field| has(&field.name));
+    for recipe in [&narrow, &present] {
+        let columns: Vec<(String, Type)> =
+            recipe.schema.fields.iter().map(|f| (f.name.clone(), recipe.kind(f))).collect();
+        let evaluation = Evaluation::compile(&ruleset, &columns, Some(7), Method::Column).unwrap();
+        let mut metrics = evaluation.start();
+        let decoder = Decoder::new(recipe, None, Limits::default());
+        data.each("", recipe, &decoder, |piece| {
+            evaluation.update(&mut metrics, &piece.batch.columns, piece.batch.len());
+            Ok(())
+        })
+        .unwrap();
+        for outcome in evaluation.finish(&metrics).unwrap() {
+            assert!(
+                outcome.outcome == Status::Passed || metrics.rows() == 0,
+                "{outcome:?}\n{}",
+                shown()
+            );
+        }
+    }
+}
+
+#[test]
+fn whatever_the_data_the_recipe_checks_and_the_rules_pass() {
+    let folder = tempfile::tempdir().unwrap();
+    for seed in 0..60 {
+        let mut random = Random(seed);
+        let rows = [1, 3, 25, 130, 400][random.below(5) as usize];
+        let count = 1 + random.below(10);
+        let columns: Vec<(&str, u64)> = (0..count)
+            .map(|_| (NAMES[random.below(NAMES.len() as u64) as usize], random.below(20)))
+            .collect();
+        let lines: Vec<Vec<Option<serde_json::Value>>> = (0..rows)
+            .map(|row| columns.iter().map(|(_, kind)| value(*kind, row, &mut random)).collect())
+            .collect();
+        let mut text = String::new();
+        for line in &lines {
+            let object: serde_json::Map<String, serde_json::Value> = columns
+                .iter()
+                .zip(line)
+                .filter_map(|((name, _), value)| Some(((*name).to_owned(), value.clone()?)))
+                .collect();
+            text += &format!("{}\n", serde_json::Value::Object(object));
+        }
+        check(folder.path(), "data.jsonl", &text);
+        // The same as CSV, each column once.
+        let cell = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
+        let once: Vec<usize> = (0..columns.len())
+            .filter(|at| columns[..*at].iter().all(|(name, _)| *name != columns[*at].0))
+            .collect();
+        let header: Vec<String> = once.iter().map(|at| cell(columns[*at].0)).collect();
+        let mut csv = format!("{}\n", header.join(","));
+        for line in &lines {
+            let cells: Vec<String> = once
+                .iter()
+                .map(|at| match &line[*at] {
+                    None => String::new(),
+                    Some(serde_json::Value::String(text)) => cell(text),
+                    Some(other) => cell(&other.to_string()),
+                })
+                .collect();
+            csv += &format!("{}\n", cells.join(","));
+        }
+        check(folder.path(), "data.csv", &csv);
+    }
+}
+
+#[test]
+fn fields_whose_features_could_have_the_name_of_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = |i: usize| {
+        let kinds = ["a", "b", "of"];
+        json!({"kind": kinds[i % 3], "kind_of": kinds[i % 2], "kind_a": i % 5, "at": "2026-01-01T00:00:00Z", "who": i % 9})
+    };
+    let text: String = (0..200).map(|i| format!("{}\n", line(i))).collect();
+    check(folder.path(), "data.jsonl", &text);
+}
+
+#[test]
+fn names() {
+    for (place, expected) in [
+        ("transactions.csv.gz", "transactions"),
+        ("s3://lake/Landing_2026/", "landing-2026"),
+        ("-", "data"),
+        ("2026-01-01.jsonl", "data"),
+        ("./9lives.csv", "lives"),
+    ] {
+        assert_eq!(name_of(&[place.to_owned()]), expected, "{place}");
+    }
+}
