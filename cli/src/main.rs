@@ -19,6 +19,7 @@ mod rules;
 mod seal;
 mod seed;
 mod show;
+mod skew;
 mod transform;
 mod types;
 mod validate;
@@ -62,6 +63,8 @@ enum Command {
     Profile(profile::Arguments),
     /// Write a starting recipe and ruleset from a sample of data.
     Infer(infer::Arguments),
+    /// Measure how data has drifted from other data, or from a fitted state.
+    Skew(skew::Arguments),
     /// Print the JSON Schema of a recipe, for editors.
     Schema,
     /// List the operators, or show the manual of one.
@@ -85,6 +88,7 @@ fn main() -> ExitCode {
         Command::Validate(args) => validate::run(&args),
         Command::Profile(args) => profile::run(&args),
         Command::Infer(args) => infer::run(&args),
+        Command::Skew(args) => skew::run(&args),
         Command::Schema => Ok(schema()),
         Command::Operators(args) => operators::run(&args),
         Command::Rules(args) => rules::run(&args),

@@ -136,6 +136,152 @@ fn documents_and_status() {
     assert_eq!(desk.json("check recipe.yaml --explain amount", 0)["made_of"]["column"], "amount");
 }
 
+#[test]
+fn profiles() {
+    let desk = Desk::new();
+    let found = desk.json("profile events.jsonl --report out/profile.html", 0);
+    let columns = found["columns"].as_array().unwrap();
+    let of = |name: &str| columns.iter().find(|column| column["name"] == name).unwrap();
+    assert!(found["rows"].as_u64() > Some(1900));
+    assert_eq!(
+        (&of("amount")["type"], &of("card_number")["personal"]),
+        (&json!("double"), &json!("card_number"))
+    );
+    assert!(of("amount")["histogram"]["counts"].as_array().unwrap().len() > 5);
+    assert_eq!(of("channel")["distinct"], 4.0);
+    assert_eq!(of("card_number")["hidden"], true);
+    let page = String::from_utf8(desk.read("out/profile.html")).unwrap();
+    assert!(page.contains("<svg") && page.contains("prefers-color-scheme: dark"));
+    for outside in ["<script", "http:", "https:", "url(", "@import"] {
+        assert!(!page.contains(outside), "{outside}");
+    }
+    // No card number is shown, as a value or as the extent of one.
+    let events = String::from_utf8(desk.read("events.jsonl")).unwrap();
+    let card = events.split("\"card_number\":\"").nth(1).unwrap().split('"').next().unwrap();
+    assert!(card.len() > 10 && !page.contains(card) && !found.to_string().contains(card));
+    // Parts in several files are the whole; a recipe hides what it tags.
+    let lines: Vec<&str> = events.lines().collect();
+    fs::create_dir(desk.path("parts")).unwrap();
+    for (at, part) in lines.chunks(700).enumerate() {
+        fs::write(desk.path(&format!("parts/{at}.jsonl")), part.join("\n")).unwrap();
+    }
+    assert_eq!(desk.json("profile parts", 0)["columns"], found["columns"]);
+    let with = desk.json("profile events.jsonl --recipe recipe.yaml", 0);
+    let card =
+        with["columns"].as_array().unwrap().iter().find(|c| c["name"] == "card_number").unwrap();
+    assert_eq!(card["hidden"], true);
+}
+
+#[test]
+fn inferred_recipe_and_rules_hold() {
+    let desk = Desk::new();
+    let found = desk.json("infer events.jsonl --output start", 0);
+    assert!(found["rules"].as_u64() > Some(12), "{found}");
+    assert_eq!(found["personal"], json!(["card_number"]));
+    assert_eq!(found["roles_missing"], json!([]));
+    let checked = desk.json("check start/recipe.yaml", 0);
+    assert_eq!(checked["errors"], json!([]));
+    let judged = desk.json("validate start/rules.dqdl events.jsonl", 0);
+    assert_eq!(
+        judged["outcomes"].as_array().unwrap().len() as u64,
+        found["rules"].as_u64().unwrap()
+    );
+    desk.json("validate start/rules.dqdl events.jsonl --recipe start/recipe.yaml", 0);
+    desk.good("fit start/recipe.yaml events.jsonl --state start/state.json");
+    let recipe = String::from_utf8(desk.read("start/recipe.yaml")).unwrap();
+    for part in [
+        "role: id",
+        "customer_id, type: string, role: entity",
+        "event_time, type: timestamp, role: event_time",
+        "tags: [pii]",
+        "method: tokenize",
+        "role: label",
+    ] {
+        assert!(recipe.contains(part), "{part}: {recipe}");
+    }
+    let rules = String::from_utf8(desk.read("start/rules.dqdl")).unwrap();
+    for part in [
+        "ColumnValues \"channel\" in [",
+        "ColumnValues \"amount\" > 0",
+        "Completeness \"customer_age\" >= 0.9",
+    ] {
+        assert!(rules.contains(part), "{part}: {rules}");
+    }
+    desk.refused("infer events.jsonl --output start", &["is there already"]);
+    // A sample is the first rows of each file.
+    let small = desk.json("infer events.jsonl --output small --sample 100", 0);
+    assert!(small["rows"].as_u64() <= Some(100), "{small}");
+    fs::write(desk.path("empty.jsonl"), "").unwrap();
+    desk.refused("infer empty.jsonl --output none", &["no rows to learn from"]);
+    // A row of CSV that goes on over lines is not cut.
+    fs::write(desk.path("notes.csv"), "note\n\"a\nb\"\n\"c\nd\"\nlast\n").unwrap();
+    let two = desk.json("infer notes.csv --output notes --sample 2", 0);
+    assert_eq!((&two["rows"], &two["roles_missing"]), (&json!(2), &json!(["event_time"])));
+}
+
+#[test]
+fn drift() {
+    let desk = Desk::new();
+    desk.good("generate card-transactions --events 2000 --seed 5 --skip 2000 --output later.jsonl");
+    let same = desk.json("skew events.jsonl events.jsonl", 0);
+    for column in same["columns"].as_array().unwrap() {
+        for (measure, value) in column["measures"].as_object().unwrap() {
+            let still = if measure.ends_with("_p") { 1.0 } else { 0.0 };
+            assert_eq!(value.as_f64(), Some(still), "{column}");
+        }
+    }
+    let limits = "leat: 1\nlimits: {psi: 0.2}\ncolumns:\n  channel: {unseen: 0}\n";
+    fs::write(desk.path("drift.yaml"), limits).unwrap();
+    let within = desk.json("skew events.jsonl events.jsonl --limits drift.yaml", 0);
+    assert_eq!((&within["passed"], &within["schema"]), (&json!(true), &json!([])));
+
+    // Amounts a hundred times as great, a channel that is new, a field that is gone.
+    let moved: String = String::from_utf8(desk.read("later.jsonl"))
+        .unwrap()
+        .lines()
+        .filter_map(|line| {
+            let mut event: Value = serde_json::from_str(line).ok()?;
+            let event = event.as_object_mut()?;
+            event.remove("country");
+            if let Some(amount) = event.get("amount").and_then(Value::as_f64) {
+                event.insert("amount".into(), json!(amount * 100.0));
+            }
+            event.insert("channel".into(), json!("kiosk"));
+            Some(format!("{}\n", json!(event)))
+        })
+        .collect();
+    fs::write(desk.path("moved.jsonl"), moved).unwrap();
+    let found =
+        desk.json("skew events.jsonl moved.jsonl --limits drift.yaml --report drift.html", 1);
+    let told = found["breaches"].to_string();
+    for part in ["`country` is gone", "`amount`: psi is", "`channel`: unseen is 1.0000, above 0"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    let page = String::from_utf8(desk.read("drift.html")).unwrap();
+    assert!(
+        page.contains("limits passed") && page.contains("class=\"b\"") && !page.contains("http")
+    );
+
+    // Against what was learnt.
+    desk.good("fit recipe.yaml events.jsonl --keys file:secret --state state.json");
+    let state = "skew --recipe recipe.yaml --state state.json --keys file:secret";
+    fs::write(desk.path("own.yaml"), "leat: 1\ncolumns:\n  channel: {unseen: 0.5}\n").unwrap();
+    desk.json(&format!("{state} events.jsonl --limits own.yaml"), 0);
+    desk.refused(state, &["required"]);
+    desk.refused(&format!("{state} events.jsonl later.jsonl"), &["--state takes the place"]);
+    desk.refused("skew events.jsonl", &["compared with nothing"]);
+    fs::write(desk.path("bad.yaml"), "leat: 1\nlimits: {pzi: 1}\n").unwrap();
+    desk.refused(
+        "skew events.jsonl later.jsonl --limits bad.yaml",
+        &["bad.yaml:2:10", "did you mean `psi`?"],
+    );
+    fs::write(desk.path("bad.yaml"), "leat: 1\ncolumns:\n  amonut: {ks: 0.1}\n").unwrap();
+    desk.refused(
+        "skew events.jsonl later.jsonl --limits bad.yaml",
+        &["bad.yaml:3:3", "did you mean `amount`?"],
+    );
+}
+
 /// A line for each age and amount.
 fn transactions(rows: &[(Value, Value)]) -> String {
     let line = |(age, amount): &(Value, Value)| {
