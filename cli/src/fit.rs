@@ -4,7 +4,10 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
-use leat::features::{FeatureError, Fit, FittedState};
+use leat::decode::Batch;
+use leat::engine::Engine;
+use leat::features::{FeatureError, Fit, FittedState, StepState};
+use leat_batch::Cores;
 use serde_json::json;
 
 use crate::answer::{Answer, Refusal};
@@ -28,12 +31,11 @@ pub fn run(args: &Arguments) -> Result<Answer, Refusal> {
     let engine = args.of.engine(&places)?;
     let (recipe, plan) = (engine.recipe(), engine.plan());
     let output = Output::create(&args.state)?;
-    let (leat_batch::Replayed { batch, .. }, replayed) = args.of.replay(&places, &engine)?;
-    let (columns, identities, rows) = (&batch.columns, batch.identities(), batch.len());
+    let (parts, _, replayed) = args.of.admit(&places, &engine)?.replay(&engine);
+    let rows: usize = parts.iter().map(Batch::len).sum();
     let mut states = Vec::new();
     for level in 1..=plan.passes() {
-        let mut fit = Fit::new(recipe, plan, level, &states).map_err(refuse)?;
-        fit.update(columns, &identities);
+        let fit = learn(&engine, args.of.cores(), level, &states, &parts).map_err(refuse)?;
         states = fit.finish().map_err(|errors| {
             let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
             Refusal::new(errors.join("\nerror: "))
@@ -63,6 +65,29 @@ pub fn run(args: &Arguments) -> Result<Answer, Refusal> {
         "passes": plan.passes(), "features": features, "data": replayed.counts(), "state": args.state,
     });
     Ok(Answer::good(text, document).beside(&args.state))
+}
+
+/// A level of the fit, over all of `parts`. What is learnt apart is merged to the bit, however the rows were shared.
+fn learn(
+    engine: &Engine,
+    cores: Cores,
+    level: usize,
+    so_far: &[Option<StepState>],
+    parts: &[Batch],
+) -> Result<Fit, FeatureError> {
+    let begin = || Fit::new(engine.recipe(), engine.plan(), level, so_far);
+    let shares = parts.chunks(parts.len().div_ceil(cores.count()).max(1)).collect();
+    let learnt = cores.map(shares, |share: &[Batch]| {
+        let mut fit = begin()?;
+        share.iter().for_each(|part| fit.update(&part.columns, &part.identities()));
+        Ok(fit)
+    });
+    let mut learnt = learnt.into_iter();
+    let mut fit = learnt.next().unwrap_or_else(begin)?;
+    for more in learnt {
+        fit.merge(&more?)?;
+    }
+    Ok(fit)
 }
 
 fn refuse(why: FeatureError) -> Refusal {

@@ -1,10 +1,12 @@
 //! What `fit`, `transform` and `seed` begin with: a recipe, data, and the rows of the data with their windows.
 
+use std::collections::HashMap;
 use std::num::NonZero;
 
 use clap::Args;
 use leat::decode::Batch;
 use leat::engine::{Engine, Order};
+use leat::windows::EntityState;
 use leat_batch::{Cores, Replay, order_word};
 use serde_json::{Value, json};
 
@@ -68,19 +70,17 @@ impl Arguments {
         let count = parts.iter().map(Batch::len).sum();
         Ok(Admitted { rows: Replay::new(engine, self.cores(), parts), count, left_out })
     }
+}
 
-    /// Reads the data and takes it through the windows of `engine`. Says on standard error what is to be known.
-    pub fn replay(
-        &self,
-        places: &Places,
-        engine: &Engine,
-    ) -> Result<(leat_batch::Replayed, Replayed), Refusal> {
-        let Admitted { rows, left_out, .. } = self.admit(places, engine)?;
-        let rows = rows.finish();
-        let (repeats, late, order) = (rows.repeats, rows.late, rows.order);
-        let replayed = Replayed { rows: rows.batch.len() as u64, repeats, late, order, left_out };
+impl Admitted<'_> {
+    /// Takes all rows through their windows, at once. Says on standard error what is to be known.
+    pub fn replay(self, engine: &Engine) -> (Vec<Batch>, HashMap<Box<str>, EntityState>, Replayed) {
+        let Admitted { mut rows, left_out, .. } = self;
+        let parts: Vec<Batch> = rows.by_ref().flatten().collect();
+        let count = parts.iter().map(Batch::len).sum::<usize>() as u64;
+        let replayed = Replayed::new(count, &rows, left_out);
         replayed.tell(engine);
-        Ok((rows, replayed))
+        (parts, rows.into_states(), replayed)
     }
 }
 

@@ -28,9 +28,9 @@ pub fn run(args: &Arguments) -> Result<Answer, Refusal> {
     let places = Places::default();
     let engine = args.of.engine(&places)?;
     let mut output = Output::create(&args.output)?;
-    let (leat_batch::Replayed { batch, states, .. }, replayed) =
-        args.of.replay(&places, &engine)?;
-    if batch.rows.iter().any(|row| !row.coordinates.shard.is_empty()) {
+    let (parts, states, replayed) = args.of.admit(&places, &engine)?.replay(&engine);
+    let rows = || parts.iter().flat_map(|part| &part.rows);
+    if rows().any(|row| !row.coordinates.shard.is_empty()) {
         // A seed has no marks: the stream would apply these events once more.
         return Err(Refusal::new("the data holds events of a stream")
             .hint("seed from files alone: the stream brings its own events"));
@@ -53,7 +53,7 @@ pub fn run(args: &Arguments) -> Result<Answer, Refusal> {
     );
     let document = json!({
         "recipe": engine.recipe().name, "recipe_hash": engine.hash(), "state_plan": engine.plan().state_plan,
-        "entities": seeds.len(), "rows": batch.len(), "rejected": replayed.left_out().rejected(), "output": args.output,
+        "entities": seeds.len(), "rows": rows().count(), "rejected": replayed.left_out().rejected(), "output": args.output,
     });
     Ok(Answer::good(text, document).beside(&args.output))
 }

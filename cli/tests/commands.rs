@@ -559,6 +559,14 @@ fn bytes_do_not_depend_on_the_cores() {
             );
         }
     }
+    let fitted: HashSet<Vec<u8>> = ["--cores 1", "--cores 2", "--cores 3", ""]
+        .iter()
+        .map(|cores| {
+            desk.good(&format!("fit recipe.yaml mixed.parquet {keys} {cores}"));
+            desk.read("state.json")
+        })
+        .collect();
+    assert_eq!(fitted.len(), 1, "fitted states");
     let [rows, rejected, repeats] = counts[0];
     assert_eq!(counts[3], [rows, rejected - 1, repeats], "a table holds no line that is no event");
     assert_eq!(counts[6][0], rows);

@@ -46,6 +46,9 @@ impl Kind {
     }
 }
 
+/// Bytes of text that room is made for, for each value.
+const CELL: usize = 12;
+
 /// A file of features that is being written.
 pub struct Table {
     path: PathBuf,
@@ -103,7 +106,7 @@ impl Table {
             Form::Csv(output) => {
                 let print = |part| {
                     let Rows { columns, count } = make(part);
-                    let mut text = Vec::new();
+                    let mut text = Vec::with_capacity(count * columns.len() * CELL);
                     (0..count).for_each(|row| csv::row(&columns, row, &mut text));
                     text
                 };
@@ -113,7 +116,7 @@ impl Table {
                 let names = &*names;
                 let print = |part| {
                     let Rows { columns, count } = make(part);
-                    let mut text = Vec::new();
+                    let mut text = Vec::with_capacity(2 * count * columns.len() * CELL);
                     (0..count).for_each(|row| names.row(&columns, row, &mut text));
                     text
                 };

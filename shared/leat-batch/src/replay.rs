@@ -1,4 +1,4 @@
-//! A replay of many entities on all cores. An entity's windows are its own: each core has the states of some entities, and
+//! A replay of many entities on all cores. An entity's windows are its own: shares of the entities are replayed apart, and
 //! what comes out is the same, in the same order, whatever the number of cores.
 
 use std::collections::HashMap;
@@ -8,12 +8,15 @@ use leat::decode::Batch;
 use leat::engine::{self, Engine, Order, Outcome, compare};
 use leat::record::{Coordinates, bucket_of};
 use leat::windows::EntityState;
-use leat_bucket::{PART, Replayed, joined};
+use leat_bucket::{PART, joined};
 
 use crate::Cores;
 
 /// Rows that go through the windows together, unless a part has more.
 pub const ROUND: usize = 1 << 17;
+
+/// Shares of entities for each core, if there are several: some entities have many more events than others.
+const SHARES: usize = 8;
 
 /// Takes rows through the windows of an engine, in the order of a replay, and leaves out repeats of an identity. As an
 /// iterator it gives the rows a round at a time, each in parts of some thousand rows.
@@ -22,7 +25,7 @@ pub struct Replay<'e> {
     cores: Cores,
     parts: vec::IntoIter<Batch>,
     order: Order,
-    /// For each core its entities.
+    /// For each share of the entities their states.
     replays: Vec<engine::Replay<'e>>,
     /// Where the last row came from.
     before: Option<Coordinates>,
@@ -34,7 +37,8 @@ impl<'e> Replay<'e> {
     /// A replay of the rows of `parts`, which `engine` admitted.
     pub fn new(engine: &'e Engine, cores: Cores, parts: Vec<Batch>) -> Self {
         let (parts, order) = in_order(engine, cores, parts);
-        let replays = (0..cores.count()).map(|_| engine::Replay::new(engine)).collect();
+        let shares = if cores == Cores::ONE { 1 } else { cores.count().saturating_mul(SHARES) };
+        let replays = (0..shares).map(|_| engine::Replay::new(engine)).collect();
         let (before, repeats, late) = Default::default();
         Replay { engine, cores, parts: parts.into_iter(), order, replays, before, repeats, late }
     }
@@ -54,16 +58,12 @@ impl<'e> Replay<'e> {
         self.late
     }
 
-    /// What is left of the replay, all at once.
-    pub fn finish(mut self) -> Replayed {
-        let batch = joined(self.engine, self.by_ref().flatten().collect());
-        let Replay { repeats, late, order, replays, .. } = self;
-        let states: HashMap<Box<str>, EntityState> =
-            replays.into_iter().flat_map(engine::Replay::into_states).collect();
-        Replayed { batch, repeats, late, order, states }
+    /// What the events that were taken so far have left behind, by entity.
+    pub fn into_states(self) -> HashMap<Box<str>, EntityState> {
+        self.replays.into_iter().flat_map(engine::Replay::into_states).collect()
     }
 
-    /// For each part of `round` and each row the core that has its entity; nothing where there is but one.
+    /// For each part of `round` and each row the share that has its entity; nothing where there is but one.
     fn shares(&self, round: &[Batch]) -> Vec<Vec<u32>> {
         let count = u32::try_from(self.replays.len()).unwrap_or(u32::MAX);
         self.cores.map(round.iter().collect(), |part| match count {
@@ -75,7 +75,7 @@ impl<'e> Replay<'e> {
         })
     }
 
-    /// Takes the rows of `round` into the states: for each core and each part what became of its rows.
+    /// Takes the rows of `round` into the states: for each share and each part what became of its rows.
     fn apply(&mut self, round: &[Batch], shares: &[Vec<u32>]) -> Vec<vec::IntoIter<Vec<Outcome>>> {
         let first = self.before.as_ref();
         let ends = round.iter().map(|part| part.rows.last().map(|row| &row.coordinates));
@@ -113,7 +113,7 @@ impl Iterator for Replay<'_> {
         let shares = self.shares(&round);
         let mut outcomes = self.apply(&round, &shares);
         let parts = round.into_iter().zip(shares).map(|(part, shares)| {
-            let of_part = outcomes.iter_mut().map(|of_core| of_core.next().unwrap_or_default());
+            let of_part = outcomes.iter_mut().map(|of_share| of_share.next().unwrap_or_default());
             (part, shares, of_part.map(Vec::into_iter).collect())
         });
         let parts = parts.collect();
@@ -131,7 +131,7 @@ impl Iterator for Replay<'_> {
 }
 
 /// `part` with its window columns and without repeats; how many were repeats, and how many late. `outcomes` are those of each
-/// core.
+/// share.
 fn fill(
     engine: &Engine,
     mut part: Batch,
@@ -199,6 +199,7 @@ mod tests {
     use leat::decode::RawRecord;
     use leat::engine::Source;
     use leat::record::{Position, Sequence};
+    use leat_bucket::Replayed;
     use proptest::prelude::*;
 
     use super::*;
@@ -250,7 +251,9 @@ mod tests {
     }
 
     /// All that a replay gives, comparable.
-    fn shown(replayed: Replayed) -> (Batch, u64, u64, Order, BTreeMap<Box<str>, Vec<u8>>) {
+    type Shown = (Batch, u64, u64, Order, BTreeMap<Box<str>, Vec<u8>>);
+
+    fn shown(replayed: Replayed) -> Shown {
         let Replayed { batch, repeats, late, order, states } = replayed;
         let states = states.into_iter().map(|(who, state)| (who, state.encode())).collect();
         (batch, repeats, late, order, states)
@@ -285,8 +288,12 @@ mod tests {
             let expected = shown(leat_bucket::windows(&engine, batch, order));
             for count in 1..4 {
                 let cores = Cores::new(NonZero::new(count).unwrap());
-                let replay = Replay::new(&engine, cores, parts());
-                prop_assert_eq!(&shown(replay.finish()), &expected, "{} cores", count);
+                let mut replay = Replay::new(&engine, cores, parts());
+                let batch = joined(&engine, replay.by_ref().flatten().collect());
+                let (repeats, late, order) = (replay.repeats(), replay.late(), replay.order());
+                let states = replay.into_states();
+                let found = shown(Replayed { batch, repeats, late, order, states });
+                prop_assert_eq!(&found, &expected, "{} cores", count);
             }
         }
     }

@@ -275,64 +275,83 @@ impl<'e> Foreign<'e> {
             plain.fill(false);
             return Vec::new();
         };
-        let mut texts = vec![0usize; plain.len()];
+        if columns.iter().map(longest).sum::<usize>() > most {
+            let bytes = |row| columns.iter().map(|column| bytes_of(column, row)).sum::<usize>();
+            take(plain, |row| bytes(row) > most);
+        }
         let mut made = Vec::new();
         for (field, column) in self.fields.iter().zip(&self.columns) {
             let required = matches!(field.role, Some(Role::Id | Role::Entity | Role::EventTime));
-            let column = column.map(|at| &columns[at]);
-            let Some(column) = column else {
-                plain.iter_mut().for_each(|plain| *plain &= !required);
+            let Some(column) = column.map(|at| &columns[at]) else {
+                take(plain, |_| required);
                 made.push(None);
                 continue;
             };
-            let mut refuse = |row: usize, refused: bool| plain[row] &= !refused;
-            if required {
-                (0..column.len()).for_each(|row| refuse(row, !column.is_valid(row)));
+            let valid = column.validity();
+            if required && !valid.all() {
+                take(plain, |row| !valid.get(row));
             }
-            if let Values::String(values) = column.values() {
-                for (row, sum) in texts.iter_mut().enumerate() {
-                    let bytes = values.bytes(row).len();
-                    *sum = sum.saturating_add(bytes);
-                    refuse(row, bytes > self.text || required && bytes == 0);
-                }
-            }
-            made.push(match (column.kind(), field.kind) {
-                (Type::String, Type::String)
-                | (Type::Long, Type::Long)
-                | (Type::Bool, Type::Bool) => None,
-                (Type::Double, Type::Double) => {
-                    let odd = |row| column.number(row).is_some_and(|x| !x.is_finite());
-                    (0..column.len()).for_each(|row| refuse(row, odd(row)));
+            made.push(match (column.values(), field.kind) {
+                (Values::String(texts), Type::String) => {
+                    if longest(column) > self.text {
+                        take(plain, |row| bytes_of(column, row) > self.text);
+                    }
+                    if required {
+                        take(plain, |row| texts.bytes(row).is_empty());
+                    }
                     None
                 }
-                (Type::Timestamp, Type::Timestamp) => {
-                    let inside = |x| (timestamp::MIN..=timestamp::MAX).contains(&x);
-                    let odd = |row| column.timestamp(row).is_some_and(|x| !inside(x));
-                    (0..column.len()).for_each(|row| refuse(row, odd(row)));
-                    None
+                (Values::String(texts), Type::Timestamp) => {
+                    let parse = |row| timestamp::parse(texts.get(row)).filter(|_| valid.get(row));
+                    let times: Vec<Option<i64>> = (0..texts.len()).map(parse).collect();
+                    take(plain, |row| times[row].is_none() && valid.get(row));
+                    let there = times.iter().map(Option::is_some).collect();
+                    let times = times.into_iter().map(Option::unwrap_or_default).collect();
+                    Column::from_parts(Values::Timestamp(times), there)
                 }
-                (Type::Long, Type::Double) => {
+                (Values::Long(_), Type::Long) | (Values::Bool(_), Type::Bool) => None,
+                (Values::Long(_), Type::Double) => {
                     Some(Column::doubles((0..column.len()).map(|row| column.number(row))))
                 }
-                (Type::String, Type::Timestamp) => {
-                    let mut times = Column::new(Type::Timestamp);
-                    times.reserve(column.len());
-                    for row in 0..column.len() {
-                        let time = column.text(row).map(timestamp::parse);
-                        refuse(row, time == Some(None));
-                        times.push(time.flatten().map_or(Value::Null, Value::Timestamp));
+                (Values::Double(values), Type::Double) => {
+                    if !values.iter().all(|x| x.is_finite()) {
+                        take(plain, |row| !values[row].is_finite());
                     }
-                    Some(times)
+                    None
+                }
+                (Values::Timestamp(times), Type::Timestamp) => {
+                    let inside = timestamp::MIN..=timestamp::MAX;
+                    take(plain, |row| !inside.contains(&times[row]));
+                    None
                 }
                 (_, kind) => {
-                    (0..column.len()).for_each(|row| refuse(row, column.is_valid(row)));
+                    take(plain, |row| valid.get(row));
                     Some(Column::nulls(kind, column.len()))
                 }
             });
         }
-        plain.iter_mut().zip(texts).for_each(|(plain, bytes)| *plain &= bytes <= most);
         made
     }
+}
+
+/// Takes those rows from `plain` that are `odd`.
+fn take(plain: &mut [bool], odd: impl Fn(usize) -> bool) {
+    plain.iter_mut().enumerate().for_each(|(row, plain)| *plain &= !odd(row));
+}
+
+/// The bytes of a text; 0 of anything else.
+fn bytes_of(column: &Column, row: usize) -> usize {
+    match column.values() {
+        Values::String(texts) => texts.bytes(row).len(),
+        _ => 0,
+    }
+}
+
+/// The most bytes of a text of the column.
+fn longest(column: &Column) -> usize {
+    let Values::String(texts) = column.values() else { return 0 };
+    let bytes = texts.offsets().windows(2).map(|ends| ends[0].abs_diff(ends[1]));
+    bytes.max().unwrap_or_default() as usize
 }
 
 /// Where rows stand that were put into two lists, `straight` and `odd`, of which the second begins at `from`.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use leat::column::Values;
+use leat::column::{Column, Values};
 use leat::decode::{Batch, Decoder};
 use leat::engine::{self, Engine};
 use leat::protect::MissingKeys;
@@ -138,10 +138,12 @@ impl<'e> Admission<'e> {
 
 /// The bytes of text in a batch: what a column holds of it has a bound.
 fn text_bytes(batch: &Batch) -> u64 {
-    let texts = batch.columns.iter().filter_map(|column| match column.values() {
-        Values::String(texts) => Some(texts),
-        _ => None,
-    });
-    let bytes = texts.flat_map(|texts| (0..texts.len()).map(|row| texts.bytes(row).len() as u64));
-    bytes.sum()
+    let bytes = |column: &Column| match column.values() {
+        Values::String(texts) => match texts.offsets() {
+            [first, .., last] => u64::from(last.abs_diff(*first)),
+            _ => 0,
+        },
+        _ => 0,
+    };
+    batch.columns.iter().map(bytes).sum()
 }

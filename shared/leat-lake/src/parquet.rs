@@ -22,6 +22,7 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use parquet::file::reader::ChunkReader;
 use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::ColumnPath;
 
 /// Rows that are read at a time.
 const ROWS: usize = 8192;
@@ -199,21 +200,25 @@ fn unwritable(why: impl ToString) -> ParquetError {
     ParquetError::Write(why.to_string())
 }
 
-/// How files are written: compressed by zstd.
-fn properties() -> WriterProperties {
-    WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::default()))
-        .set_created_by(concat!("leat ", env!("CARGO_PKG_VERSION")).into())
-        .build()
-}
-
+/// A writer of a file with `columns` to `out`. Doubles and timestamps are mostly unlike each other: a dictionary of them is made
+/// for nothing.
 fn writer<W: Write + Send>(
     out: W,
     columns: &[(String, Type)],
+    compression: Compression,
 ) -> Result<(ArrowWriter<W>, SchemaRef), ParquetError> {
     let schema = leat_arrow::schema(columns.iter().map(|(name, kind)| (name.as_str(), *kind)));
     let schema = Arc::new(schema);
-    let writer = ArrowWriter::try_new(out, schema.clone(), Some(properties()));
+    let mut properties = WriterProperties::builder()
+        .set_compression(compression)
+        .set_created_by(concat!("leat ", env!("CARGO_PKG_VERSION")).into());
+    for (name, kind) in columns {
+        if matches!(kind, Type::Double | Type::Timestamp) {
+            let path = ColumnPath::new(vec![name.clone()]);
+            properties = properties.set_column_dictionary_enabled(path, false);
+        }
+    }
+    let writer = ArrowWriter::try_new(out, schema.clone(), Some(properties.build()));
     Ok((writer.map_err(unwritable)?, schema))
 }
 
@@ -226,7 +231,7 @@ pub struct Writer<W: Write + Send> {
 impl<W: Write + Send> Writer<W> {
     /// A writer of a file with `columns` to `out`.
     pub fn new(out: W, columns: &[(String, Type)]) -> Result<Self, ParquetError> {
-        let (writer, _) = writer(out, columns)?;
+        let (writer, _) = writer(out, columns, Compression::ZSTD(ZstdLevel::default()))?;
         Ok(Writer { names: columns.iter().map(|(name, _)| name.clone()).collect(), writer })
     }
 
@@ -242,7 +247,8 @@ impl<W: Write + Send> Writer<W> {
     }
 }
 
-/// Writes a Parquet file, compressed as by [`Writer`], a row group at a time, of which each column is encoded by itself.
+/// Writes a Parquet file a row group at a time, of which each column is encoded by itself. It is compressed by Snappy: by a third
+/// larger than zstd's, and written in half the time.
 pub struct Groups<W: Write + Send> {
     schema: SchemaRef,
     file: SerializedFileWriter<W>,
@@ -262,7 +268,7 @@ pub struct Encoded(ArrowColumnChunk);
 impl<W: Write + Send> Groups<W> {
     /// A writer of a file with `columns` to `out`.
     pub fn new(out: W, columns: &[(String, Type)]) -> Result<Self, ParquetError> {
-        let (writer, schema) = writer(out, columns)?;
+        let (writer, schema) = writer(out, columns, Compression::SNAPPY)?;
         let (file, factory) = writer.into_serialized_writer().map_err(unwritable)?;
         Ok(Groups { schema, file, factory, written: 0 })
     }

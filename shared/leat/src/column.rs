@@ -267,6 +267,11 @@ impl Texts {
         self.text.as_bytes().get(start..end).unwrap_or_default()
     }
 
+    /// Where the texts begin in the bytes; the last one ends where one more would begin.
+    pub fn offsets(&self) -> &[i32] {
+        &self.offsets
+    }
+
     /// Appends a text. A batch holds below 2 GiB of text: its input is bounded long before that.
     #[inline]
     pub fn push(&mut self, text: &str) {
@@ -643,6 +648,14 @@ impl Column {
         out
     }
 
+    /// The rows of `ranges`, which must be within the column, one range after the other.
+    pub fn ranges(&self, ranges: &[Range<usize>]) -> Column {
+        let mut out = Column::new(self.kind());
+        out.reserve(ranges.iter().map(ExactSizeIterator::len).sum());
+        ranges.iter().for_each(|range| out.append_range(self, range.clone()));
+        out
+    }
+
     /// Appends all rows of `other`, which must be of the same type.
     pub fn append(&mut self, other: &Column) {
         self.append_range(other, 0..other.len());
@@ -766,6 +779,9 @@ mod tests {
                 (0..cut.min(column.len())).for_each(|row| short.push(column.get(row)));
                 let gathered = column.gather(&rows);
                 assert_eq!(gathered, one_by_one);
+                let (all, middle) = (column.len(), column.len() / 2);
+                let turned: Vec<usize> = (middle..all).chain(0..middle).collect();
+                assert_eq!(column.ranges(&[middle..all, 0..0, 0..middle]), column.gather(&turned));
                 let mut both = gathered.clone();
                 both.append(&column);
                 assert_eq!(both.len(), rows.len() + column.len());

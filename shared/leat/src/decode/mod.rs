@@ -90,7 +90,9 @@ impl Batch {
     /// The rows at `rows` alone, which rise.
     pub fn keep(mut self, rows: &[usize]) -> Batch {
         if rows.len() < self.len() {
-            self.columns.iter_mut().for_each(|column| *column = column.gather(rows));
+            let runs = rows.chunk_by(|row, next| row + 1 == *next);
+            let runs: Vec<_> = runs.map(|run| run[0]..run[0] + run.len()).collect();
+            self.columns.iter_mut().for_each(|column| *column = column.ranges(&runs));
             let (mut at, mut wanted) = (0, rows.iter().peekable());
             self.rows.retain(|_| {
                 let is_wanted = wanted.next_if(|&&row| row == at).is_some();
