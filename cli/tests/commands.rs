@@ -532,7 +532,8 @@ fn bytes_do_not_depend_on_the_cores() {
     let mixed = lines.join("\n");
     let mut rows = decode::JsonLines::new(mixed.as_bytes(), "mixed".into(), false);
     rows.read(engine.decoder(), usize::MAX, &mut batch, &mut rejects).unwrap();
-    assert_eq!(rejects.len(), 1);
+    let undecoded = rejects.len() as u64;
+    assert!(undecoded > 1, "{undecoded}");
     let fields = engine.recipe().schema.fields.iter();
     let mut columns: Vec<_> =
         fields.zip(batch.columns).map(|(f, c)| ((f.name.clone(), c.kind()), c)).collect();
@@ -568,7 +569,11 @@ fn bytes_do_not_depend_on_the_cores() {
         .collect();
     assert_eq!(fitted.len(), 1, "fitted states");
     let [rows, rejected, repeats] = counts[0];
-    assert_eq!(counts[3], [rows, rejected - 1, repeats], "a table holds no line that is no event");
+    assert_eq!(
+        counts[3],
+        [rows, rejected - undecoded, repeats],
+        "a table holds no line that is no event"
+    );
     assert_eq!(counts[6][0], rows);
     assert!(repeats > 400 && counts[6][2] == 0, "{repeats}");
     desk.refused(

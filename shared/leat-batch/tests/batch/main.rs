@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test says so when something is not there")]
 
+mod cores;
 mod future;
 mod laws;
 mod records;
 mod refusals;
 mod repeats;
+mod rows;
 mod world;

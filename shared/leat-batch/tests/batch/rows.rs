@@ -1,0 +1,200 @@
+//! Rows of Parquet files that Leat did not make: each is what it would be as a line.
+
+use std::num::NonZero;
+
+use bytes::Bytes;
+use leat::column::{Column, Type, Value};
+use leat::decode::{Batch, Decoder};
+use leat::encode::jsonl::Rows;
+use leat::engine::{self, Source};
+use leat::recipe::Recipe;
+use leat::record::{Coordinates, Position, Reject};
+use leat::timestamp;
+use leat_batch::{Cores, ParquetRows, Piece, ROWS, RowsError};
+use leat_lake::parquet;
+use proptest::prelude::*;
+
+const FIELDS: [&str; 7] = ["id", "who", "at", "amount", "n", "ok", "note"];
+
+/// A recipe whose id is of type `id`; `protect` is YAML.
+fn recipe(id: &str, protect: &str) -> Recipe {
+    let text = format!(
+        "{{leat: 1, name: r, schema: {{fields: [
+            {{name: id, type: {id}, role: id}}, {{name: who, type: string, role: entity}},
+            {{name: at, type: timestamp, role: event_time}}, {{name: amount, type: double}}, {{name: n, type: long}},
+            {{name: ok, type: bool}}, {{name: note, type: string}}]}}, protect: {protect}}}"
+    );
+    engine::read(Source { file: "r.yaml", text: &text }).unwrap()
+}
+
+fn decoder(recipe: &Recipe) -> Decoder {
+    Decoder::new(recipe, None, Default::default())
+}
+
+fn read(file: Bytes, recipe: &Recipe, cores: usize) -> Result<Piece, RowsError> {
+    let decoder = decoder(recipe);
+    let rows = ParquetRows::open(file, "file", recipe, &decoder)?;
+    assert!(!rows.is_cleansed());
+    let mut all = Piece::new(&decoder);
+    let take = |piece: Result<Piece, RowsError>| {
+        let piece = piece?;
+        all.batch.append(piece.batch);
+        all.rejects.extend(piece.rejects);
+        Ok::<_, RowsError>(())
+    };
+    rows.each(Cores::new(NonZero::new(cores).unwrap()), |piece| piece, take)?;
+    Ok(all)
+}
+
+/// What the rows of `columns` come to as lines.
+fn as_lines(columns: &[(&str, Column)], recipe: &Recipe) -> (Batch, Vec<Reject>) {
+    let decoder = decoder(recipe);
+    let (mut batch, mut rejects) = (decoder.batch(), Vec::new());
+    let names = Rows::new(columns.iter().map(|(name, _)| *name));
+    for row in 0..columns[0].1.len() {
+        let mut line = Vec::new();
+        names.row(columns.iter().map(|(_, column)| column), row, &mut line);
+        let position = Position { line: row as u64, ..Position::default() };
+        let (source, shard) = ("file".into(), "".into());
+        let coordinates = Coordinates { source, shard, position, arrival: None };
+        decoder.line(coordinates, line.trim_ascii_end(), false, &mut batch, &mut rejects);
+    }
+    (batch, rejects)
+}
+
+fn file(columns: &[(&str, Column)]) -> Bytes {
+    let of = columns.iter().map(|(name, column)| ((*name).to_owned(), column.kind()));
+    let values = columns.iter().map(|(_, column)| column.clone()).collect();
+    parquet::to_bytes(&of.collect::<Vec<_>>(), values).unwrap()
+}
+
+#[track_caller]
+fn same(columns: &[(&str, Column)], recipe: &Recipe, cores: usize) -> Piece {
+    let found = read(file(columns), recipe, cores).unwrap();
+    let (batch, rejects) = as_lines(columns, recipe);
+    assert_eq!(found.batch, batch);
+    assert_eq!(found.rejects, rejects);
+    found
+}
+
+/// A column of `kind` whose values are mostly good for the field `name`.
+fn column(name: &'static str, kind: Type, rows: usize) -> BoxedStrategy<Column> {
+    let value = (any::<i64>(), any::<f64>(), 0..1000i64, 0u8..12, "\\PC{0,9}");
+    let values = proptest::collection::vec(value, rows);
+    values
+        .prop_map(move |values| {
+            let mut column = Column::new(kind);
+            for (n, (long, double, small, how, text)) in values.into_iter().enumerate() {
+                let time = timestamp::to_text(small * 1_000_003);
+                let made = match name {
+                    "id" => format!("t-{n}"),
+                    "at" if how > 1 => time,
+                    _ => text,
+                };
+                column.push(match (kind, how) {
+                    (_, 0) if name != "id" => Value::Null,
+                    (Type::String, 1) => Value::String(""),
+                    (Type::String, _) => Value::String(&made),
+                    (Type::Long | Type::Timestamp, 1 | 2) if name != "id" => match kind {
+                        Type::Long => Value::Long(long),
+                        _ => Value::Timestamp(long),
+                    },
+                    (Type::Long, _) => Value::Long(small),
+                    (Type::Timestamp, _) => Value::Timestamp(small * 999_999_937),
+                    (Type::Double, 1) => Value::Double(f64::INFINITY),
+                    (Type::Double, 2 | 3) => Value::Double(double),
+                    (Type::Double, _) => Value::Double(small as f64 / 4.0),
+                    (Type::Bool, _) => Value::Bool(small % 2 == 0),
+                });
+            }
+            column
+        })
+        .boxed()
+}
+
+/// Columns of a file, most of them of their field's type, some left out, in some order.
+fn columns() -> impl Strategy<Value = Vec<(&'static str, Column)>> {
+    let own = [Type::String, Type::String, Type::Timestamp, Type::Double, Type::Long, Type::Bool];
+    let odd = (0usize..7, proptest::sample::select(Type::ALL.to_vec()), any::<bool>());
+    (odd, 0usize..30, 0usize..14, any::<bool>()).prop_flat_map(
+        move |((at, kind, is_odd), rows, left_out, turned)| {
+            let kinds = FIELDS.iter().zip(own.into_iter().chain([Type::String])).enumerate();
+            let kinds =
+                kinds.map(|(n, (name, own))| (*name, if is_odd && n == at { kind } else { own }));
+            let kinds = kinds.enumerate().filter(|(n, _)| *n != left_out).map(|(_, of)| of);
+            let mut all: Vec<BoxedStrategy<(&'static str, Column)>> = kinds
+                .map(|(name, kind)| {
+                    column(name, kind, rows + 1).prop_map(move |c| (name, c)).boxed()
+                })
+                .collect();
+            if turned {
+                all.reverse();
+            }
+            all
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    #[test]
+    fn a_row_is_what_it_would_be_as_a_line(columns in columns(), protected in 0u8..4, cores in 1usize..4) {
+        let (id, protect) = match protected {
+            0 => ("string", "[{field: note, method: mask}]"),
+            1 => ("string", "[{field: n, method: mask}]"),
+            2 => ("long", "[]"),
+            _ => ("string", "[]"),
+        };
+        same(&columns, &recipe(id, protect), cores);
+    }
+}
+
+/// Columns of `rows` rows, none of them odd.
+fn good(rows: i64) -> Vec<(&'static str, Column)> {
+    let texts: Vec<String> = (0..rows).map(|n| format!("t-{n}")).collect();
+    let text = || Column::strings(texts.iter().map(|text| Some(text.as_str())));
+    let mut times = Column::new(Type::Timestamp);
+    (0..rows).for_each(|n| times.push(Value::Timestamp(n)));
+    let amounts = Column::longs((0..rows).map(|n| (n % 3 > 0).then_some(n)));
+    vec![("id", text()), ("who", text()), ("at", times), ("amount", amounts)]
+}
+
+#[test]
+fn pieces_follow_one_another() {
+    let recipe = recipe("string", "[]");
+    for cores in [1, 3] {
+        let piece = same(&good(2 * ROWS as i64 + 17), &recipe, cores);
+        assert_eq!(piece.batch.len(), 2 * ROWS + 17);
+    }
+    assert_eq!(same(&good(0), &recipe, 2).batch.len(), 0);
+}
+
+#[test]
+fn what_is_beyond_the_bounds_is_refused() {
+    let recipe = recipe("string", "[]");
+    let most = decoder(&recipe).limits.text;
+    for (bytes, refused) in [(most, 0), (most + 1, 1)] {
+        let text = "x".repeat(bytes);
+        let mut columns = good(3);
+        columns.push(("note", Column::strings([None, Some(text.as_str()), Some("y")])));
+        assert_eq!(same(&columns, &recipe, 1).rejects.len(), refused);
+    }
+    // Each text is within its bound, the line is not.
+    let text = "\u{1}".repeat(most);
+    let mut columns = good(2);
+    columns[1].1 = Column::strings([Some(text.as_str()), Some("y")]);
+    assert_eq!(same(&columns, &recipe, 1).rejects.len(), 1);
+}
+
+#[test]
+fn a_damaged_file_is_refused() {
+    let recipe = recipe("string", "[]");
+    assert!(read(Bytes::from_static(b"PAR1 not at all PAR1"), &recipe, 2).is_err());
+    let bytes = file(&good(10_000));
+    for at in (4..bytes.len() - 8).step_by(997) {
+        let mut wrong = bytes.to_vec();
+        wrong[at] ^= 0x55;
+        let _ = read(wrong.into(), &recipe, 2); // whatever is said: no panic
+    }
+}
