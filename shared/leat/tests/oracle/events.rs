@@ -1,7 +1,7 @@
 //! Events as producers send them, well or badly.
 
 use crate::random::Random;
-use crate::recipe::Recipe;
+use crate::recipe::{Recipe, SECOND, Window};
 
 /// A record, as bytes, and when it arrived, in milliseconds.
 #[derive(Clone, Debug)]
@@ -19,27 +19,47 @@ impl Event {
 /// 2026-01-01T00:00:00Z in seconds.
 const START: i64 = 1_767_225_600;
 
+/// Who sends events.
+const WHO: [&str; 4] = ["a", "b", "c-ü", "a\\u0000"];
+
 pub fn random(r: &mut Random, recipe: &Recipe) -> Vec<Event> {
     let mut clock = START;
     let count = *r.pick(&[3, 10, 30, 60]);
+    // What came so far, as (id, who, time); and which of it comes again next.
+    let (mut past, mut again) = (Vec::<(usize, &str, i64)>::new(), None);
+    let mut spans: Vec<i64> = recipe.windows.iter().flat_map(Window::spans).collect();
+    spans.extend(recipe.dedupe.map(|(within, _)| within / SECOND));
     (0..count)
         .map(|at: usize| {
             clock += *r.pick(&[0, 0, 1, 30, 60, 300, 1800, 3600, 43_200, 90_000]);
             let late = if r.one_in(4) { *r.pick(&[1, 50, 3_700, 100_000, 2_000_000]) } else { 0 };
             let micros = if r.one_in(3) { r.below(1_000_000) as i64 } else { 0 };
-            let time = (clock - late) * 1_000_000 + micros;
-            let id = if r.one_in(3) { at.saturating_sub(1 + r.below(3)) } else { at };
+            let mut time = (clock - late) * SECOND + micros;
+            let mut id = if r.one_in(3) { at.saturating_sub(1 + r.below(3)) } else { at };
+            let mut who = *r.pick(&WHO);
+            let before = past.len().checked_sub(1 + r.below(3));
+            if let Some((same, its, _)) = again.take() {
+                (id, who) = (same, its);
+            } else if let (Some(before), true, false) = (before, r.one_in(4), spans.is_empty()) {
+                // At the far end of what is held of an event, or just beside it; and then that event once more.
+                let far = *r.pick(&spans) * SECOND + *r.pick(&[0, 0, -1, 1]);
+                time = past[before].2 + far;
+                who = past[before].1;
+                clock = clock.max(time.div_euclid(SECOND));
+                again = r.one_in(2).then_some(past[before]);
+            }
+            past.push((id, who, time));
             let arrival =
                 (!r.one_in(5)).then(|| clock * 1000 + if r.one_in(8) { -400_000 } else { 0 });
-            Event { bytes: line(r, recipe, id, time), arrival }
+            Event { bytes: line(r, recipe, id, who, time), arrival }
         })
         .collect()
 }
 
-fn line(r: &mut Random, recipe: &Recipe, id: usize, time: i64) -> Vec<u8> {
+fn line(r: &mut Random, recipe: &Recipe, id: usize, who: &str, time: i64) -> Vec<u8> {
     let mut members: Vec<(String, String)> = vec![
         ("id".into(), format!("\"e{id}\"")),
-        ("who".into(), format!("\"{}\"", *r.pick(&["a", "b", "c-ü", "a\\u0000"]))),
+        ("who".into(), format!("\"{who}\"")),
         (
             "at".into(),
             if r.one_in(3) {

@@ -29,7 +29,7 @@ const CASES: u64 = 3_000;
 #[expect(clippy::disallowed_methods, reason = "a test is told how long to run")]
 fn the_engine_gives_what_the_oracle_gives() {
     let number = |name: &str| std::env::var(name).ok().map(|n| n.parse::<u64>().expect(name));
-    let (mut features, mut rows) = (0, 0);
+    let (mut features, mut rows, mut last_held) = (0, 0, 0);
     let (from, cases) = (number("LEAT_ORACLE_SEED"), number("LEAT_ORACLE_CASES"));
     let cases = cases.unwrap_or(if from.is_some() { 1 } else { CASES });
     let from = from.unwrap_or_default();
@@ -38,9 +38,10 @@ fn the_engine_gives_what_the_oracle_gives() {
         let recipe = Recipe::random(&mut Random::new(seed));
         let events = events::random(&mut Random::new(!seed), &recipe);
         match compare(&recipe, &events, seed) {
-            Ok((made, of)) => {
-                features += usize::from(made);
-                rows += of;
+            Ok(met) => {
+                features += usize::from(met.features);
+                rows += met.rows;
+                last_held += met.last_held;
             }
             Err(why) => {
                 let (least, why) = reduce(&recipe, events, seed, why);
@@ -60,10 +61,18 @@ fn the_engine_gives_what_the_oracle_gives() {
         "{features} of {cases} cases had features"
     );
     assert!(cases < 100 || rows > cases as usize * 5, "{rows} rows in {cases} cases");
+    // Ids that come again when they are held for the last time.
+    assert!(cases < 1000 || last_held * 100 > cases as usize, "{last_held} in {cases} cases");
 }
 
-/// Whether features were compared, and how many rows.
-fn compare(recipe: &Recipe, events: &[Event], seed: u64) -> Result<(bool, usize), String> {
+/// What came about in a comparison.
+struct Met {
+    features: bool,
+    rows: usize,
+    last_held: usize,
+}
+
+fn compare(recipe: &Recipe, events: &[Event], seed: u64) -> Result<Met, String> {
     let fast = through::engine(recipe, events, seed)?;
     let slow = model::oracle(recipe, events, &fast.fitted)?;
     if fast.fates != slow.fates {
@@ -97,7 +106,8 @@ fn compare(recipe: &Recipe, events: &[Event], seed: u64) -> Result<(bool, usize)
             slow.rows.len()
         ));
     }
-    Ok((fast.fitted.is_some(), fast.rows.len()))
+    let (features, rows) = (fast.fitted.is_some(), fast.rows.len());
+    Ok(Met { features, rows, last_held: slow.last_held })
 }
 
 /// Leaves out events as long as what is left still differs.

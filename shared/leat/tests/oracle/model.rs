@@ -39,6 +39,8 @@ pub struct Out {
     pub fates: Vec<Fate>,
     pub rows: Vec<Row>,
     pub fitted: Option<FittedState>,
+    /// By the oracle: repeats of an id that is held for the last time.
+    pub last_held: usize,
 }
 
 /// What the oracle makes of `events`; features with what the engine has learnt, if it has.
@@ -66,6 +68,7 @@ pub fn oracle(
         }
         out.rows.push(Row { event: at, late: late.unwrap_or_default(), repeat, cells });
     }
+    out.last_held = histories.values().map(|history| history.last_held).sum();
     if let Some(state) = fitted {
         let half = out.rows.iter().filter(|row| !row.repeat).count().div_ceil(2);
         for (step, learnt) in recipe.steps.iter().zip(&state.steps) {
@@ -216,6 +219,8 @@ struct History {
     session: Option<(i64, i64)>,
     /// How many there were before it.
     sessions: i64,
+    /// See [`Out::last_held`].
+    last_held: usize,
 }
 
 struct Past {
@@ -230,10 +235,13 @@ impl History {
     fn take(&mut self, recipe: &Recipe, cells: &mut Cells) -> Option<bool> {
         let V::Time(time) = cells["at"] else { panic!("an event has a time") };
         let id = text(cells, "id");
-        if recipe.dedupe.is_some() && self.held.iter().any(|(_, held)| *held == id) {
+        let before = self.events.last().map(|past| past.clock);
+        if let Some((within, _)) = recipe.dedupe
+            && let Some((held, _)) = self.held.iter().find(|(_, held)| *held == id)
+        {
+            self.last_held += usize::from(before == Some(held + within));
             return None;
         }
-        let before = self.events.last().map(|past| past.clock);
         let clock = before.map_or(time, |before| before.max(time));
         self.events.push(Past { time, clock, cells: cells.clone() });
         let mut late = false;

@@ -180,6 +180,14 @@ pub struct WindowColumn {
 }
 
 impl Window {
+    /// Seconds that it reaches back.
+    pub fn spans(&self) -> Vec<i64> {
+        match self {
+            Window::Over { over, .. } => over.clone(),
+            Window::Session { gap, max } => max.iter().copied().chain([*gap]).collect(),
+        }
+    }
+
     /// In the order of spans, then of aggregates.
     pub fn columns(&self) -> Vec<WindowColumn> {
         match self {
