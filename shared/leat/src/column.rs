@@ -193,7 +193,11 @@ impl Bits {
 
     /// True if every bit is 1.
     pub fn all(&self) -> bool {
-        self.count_ones() == self.len
+        let whole = self.len / 8;
+        // Without a branch, so that several bytes are looked at once.
+        let all = |chunk: &[u8]| chunk.iter().fold(u8::MAX, |all, byte| all & byte) == u8::MAX;
+        self.bytes[..whole].chunks(64).all(all)
+            && self.bytes.get(whole).is_none_or(|last| *last == low(self.len % 8))
     }
 
     /// Removes all bits and keeps the buffer.
@@ -221,11 +225,34 @@ fn low(count: usize) -> u8 {
 impl FromIterator<bool> for Bits {
     fn from_iter<I: IntoIterator<Item = bool>>(bits: I) -> Self {
         let bits = bits.into_iter();
-        let mut out =
-            Bits { bytes: Vec::with_capacity(bits.size_hint().0.div_ceil(8)), ..Bits::default() };
-        bits.for_each(|bit| out.push(bit));
-        out
+        let mut bytes = Vec::with_capacity(bits.size_hint().0.div_ceil(8));
+        let (mut byte, mut len) = (0u8, 0);
+        bits.for_each(|bit| {
+            byte |= u8::from(bit) << (len % 8);
+            len += 1;
+            if len % 8 == 0 {
+                bytes.push(std::mem::take(&mut byte));
+            }
+        });
+        if len % 8 > 0 {
+            bytes.push(byte);
+        }
+        Bits { bytes, len }
     }
+}
+
+/// So many bytes of text room is made for, for each row: most texts are codes, labels and ids.
+const TEXT: usize = 8;
+
+/// So many bytes a text has at most that is one of [`short_text`].
+pub(crate) const SHORT_TEXT: usize = 15;
+
+/// A text of at most [`SHORT_TEXT`] bytes as a number that no other text has: its bytes, and its length above them.
+#[inline]
+pub(crate) fn short_text(bytes: &[u8]) -> Option<u128> {
+    let mut word = [0; 16];
+    word.get_mut(..bytes.len()).filter(|place| place.len() <= SHORT_TEXT)?.copy_from_slice(bytes);
+    Some(u128::from_le_bytes(word) | (bytes.len() as u128) << 120)
 }
 
 /// Texts, one after another, with `len + 1` offsets.
@@ -270,6 +297,21 @@ impl Texts {
     /// Where the texts begin in the bytes; the last one ends where one more would begin.
     pub fn offsets(&self) -> &[i32] {
         &self.offsets
+    }
+
+    /// [`short_text`] of the text at `index`, which must be below [`Texts::len`]; none if it is longer.
+    #[inline]
+    pub(crate) fn short(&self, index: usize) -> Option<u128> {
+        let (start, end) = (self.offsets[index] as usize, self.offsets[index + 1] as usize);
+        let (all, length) = (self.text.as_bytes(), end.wrapping_sub(start));
+        // Mostly there is enough behind it to be read at once, and cut off.
+        match all.get(start..).and_then(|rest| rest.first_chunk::<16>()) {
+            Some(word) if length <= SHORT_TEXT => {
+                let bits = u128::from_le_bytes(*word) & !(u128::MAX << (length * 8));
+                Some(bits | (length as u128) << 120)
+            }
+            _ => short_text(all.get(start..end)?),
+        }
     }
 
     /// Appends a text. A batch holds below 2 GiB of text: its input is bounded long before that.
@@ -350,21 +392,38 @@ impl Texts {
 /// Values and which of them are there, in one pass; nothing stands for what is not.
 fn collected<T: Default>(values: impl Iterator<Item = Option<T>>) -> (Vec<T>, Bits) {
     let most = values.size_hint().0;
-    let (mut out, mut bytes) = (Vec::with_capacity(most), Vec::with_capacity(most.div_ceil(8)));
-    let mut byte = 0u8;
+    let mut out = Vec::with_capacity(most);
+    let mut valid = Bits { bytes: Vec::with_capacity(most.div_ceil(8)), len: 0 };
+    extend(&mut out, &mut valid, values);
+    (out, valid)
+}
+
+/// Appends values and which of them are there.
+fn extend<T: Default>(out: &mut Vec<T>, valid: &mut Bits, values: impl Iterator<Item = Option<T>>) {
+    let (mut byte, mut count) = (0u8, 0);
     values.for_each(|value| {
-        let bit = out.len() % 8;
-        byte |= u8::from(value.is_some()) << bit;
+        byte |= u8::from(value.is_some()) << count;
         out.push(value.unwrap_or_default());
-        if bit == 7 {
-            bytes.push(std::mem::take(&mut byte));
+        count += 1;
+        if count == 8 {
+            valid.push_some(std::mem::take(&mut byte), std::mem::take(&mut count));
         }
     });
-    let len = out.len();
-    if !len.is_multiple_of(8) {
-        bytes.push(byte);
+    if count > 0 {
+        valid.push_some(byte, count);
     }
-    (out, Bits { bytes, len })
+}
+
+/// Eight doubles in canonical form, and which of them are there: without a branch, so that several are made at once.
+#[inline(always)]
+fn eight(function: impl Fn(usize) -> f64, out: &mut [f64; 8]) -> u8 {
+    let mut bits = 0;
+    for (at, y) in out.iter_mut().enumerate() {
+        let made = function(at);
+        bits |= u8::from(!made.is_nan()) << at;
+        *y = if made.is_nan() { 0.0 } else { made + 0.0 };
+    }
+    bits
 }
 
 /// The values of a column.
@@ -413,6 +472,39 @@ impl Column {
     pub fn doubles(values: impl IntoIterator<Item = Option<f64>>) -> Self {
         let (values, valid) = collected(values.into_iter().map(|v| number::canonical(v?)));
         Column { values: Values::Double(values), valid }
+    }
+
+    /// What `function` makes of each of `values`, as a number. NaN is missing, on both sides: it is given for a value
+    /// without a bit in `valid`, and what it makes NaN of is null.
+    pub(crate) fn map_numbers<T: Copy>(
+        values: &[T],
+        valid: &Bits,
+        number: impl Fn(T) -> f64,
+        function: impl Fn(f64) -> f64,
+    ) -> Column {
+        let (mut out, mut bytes) = (vec![0.0; values.len()], vec![0u8; values.len().div_ceil(8)]);
+        let (eights, rest) = values.as_chunks::<8>();
+        let (made, last) = out.as_chunks_mut::<8>();
+        for (((xs, ys), &bits), byte) in eights.iter().zip(made).zip(&valid.bytes).zip(&mut bytes) {
+            *byte = if bits == u8::MAX {
+                eight(|at| function(number(xs[at])), ys)
+            } else {
+                let there = |at: usize| bits >> at & 1 == 1;
+                eight(|at| function(if there(at) { number(xs[at]) } else { f64::NAN }), ys)
+            };
+        }
+        if let (Some(byte), Some(&bits), true) =
+            (bytes.last_mut(), valid.bytes.last(), !rest.is_empty())
+        {
+            for (at, (x, y)) in rest.iter().zip(last).enumerate() {
+                let x = if bits >> at & 1 == 1 { number(*x) } else { f64::NAN };
+                let made = number::canonical(function(x));
+                *y = made.unwrap_or_default();
+                *byte |= u8::from(made.is_some()) << at;
+            }
+        }
+        let valid = Bits { bytes, len: values.len() };
+        Column { values: Values::Double(out), valid }
     }
 
     /// A column of whole numbers.
@@ -612,7 +704,10 @@ impl Column {
             Values::Bool(v) => v.bytes.reserve(rows.div_ceil(8)),
             Values::Long(v) | Values::Timestamp(v) => v.reserve(rows),
             Values::Double(v) => v.reserve(rows),
-            Values::String(v) => v.offsets.reserve(rows),
+            Values::String(v) => {
+                v.offsets.reserve(rows);
+                v.text.reserve(rows.saturating_mul(TEXT));
+            }
         }
         self.valid.bytes.reserve(rows.div_ceil(8));
     }

@@ -20,34 +20,193 @@ pub fn parse(text: &str) -> Option<f64> {
 
 /// Prints a finite double in the shortest form that reads back to the same bits, as JSON has it (`0.1`, `3.0`,
 /// `1e+300`). NaN and infinities, which JSON does not have, print nothing.
+#[inline]
 pub fn print(x: f64, out: &mut Vec<u8>) {
     // Whole numbers are common, and up to here they are all their digits.
     if x.abs() < 1e15 && (x as i64) as f64 == x {
         print_whole(x as i64, out);
         out.extend_from_slice(b".0");
     } else if x.is_finite() {
-        out.extend_from_slice(zmij::Buffer::new().format_finite(x + 0.0).as_bytes());
+        append(zmij::Buffer::new().format_finite(x + 0.0).as_bytes(), out);
     }
 }
 
 /// Prints a whole number.
+#[inline]
 pub fn print_whole(x: i64, out: &mut Vec<u8>) {
     if let digit @ 0..=9 = x {
         return out.push(b'0' + digit as u8);
     }
-    let (mut digits, mut at, mut rest) = ([0; 20], 20, x.unsigned_abs());
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            break;
+    let mut text = Backward::default();
+    text.whole(x.unsigned_abs());
+    if x < 0 {
+        text.byte(b'-');
+    }
+    text.append_to(out);
+}
+
+/// A short text that is written from its end, where the last digits of numbers are known first. It holds 48 bytes; a
+/// byte beyond them is none.
+pub(crate) struct Backward {
+    bytes: [u8; 48],
+    at: usize,
+}
+
+impl Default for Backward {
+    fn default() -> Self {
+        Backward { bytes: [0; 48], at: 48 }
+    }
+}
+
+/// `00` to `99`.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[b'0'; 2]; 100];
+    let mut at = 0;
+    while at < pairs.len() {
+        pairs[at] = [b'0' + (at / 10) as u8, b'0' + (at % 10) as u8];
+        at += 1;
+    }
+    pairs
+};
+
+impl Backward {
+    /// Writes a byte before all others.
+    #[inline]
+    pub fn byte(&mut self, byte: u8) {
+        if let Some(at) = self.at.checked_sub(1) {
+            self.bytes[at] = byte;
+            self.at = at;
         }
     }
-    if x < 0 {
-        out.push(b'-');
+
+    #[inline]
+    fn pair(&mut self, pair: u64) {
+        let [high, low] = PAIRS[(pair % 100) as usize];
+        self.byte(low);
+        self.byte(high);
     }
-    out.extend_from_slice(&digits[at..]);
+
+    /// Writes all digits of a whole number.
+    #[inline]
+    pub fn whole(&mut self, mut x: u64) {
+        while x >= 100 {
+            self.pair(x % 100);
+            x /= 100;
+        }
+        if x >= 10 {
+            self.pair(x);
+        } else {
+            self.byte(b'0' + x as u8);
+        }
+    }
+
+    /// Writes so many of the last digits of a whole number.
+    #[inline]
+    fn last(&mut self, mut x: u64, digits: usize) {
+        for _ in 0..digits / 2 {
+            self.pair(x % 100);
+            x /= 100;
+        }
+        if digits % 2 == 1 {
+            self.byte(b'0' + (x % 10) as u8);
+        }
+    }
+
+    /// Writes what [`print_decimal`] prints; false, and nothing, if that is not the digits alone.
+    #[inline]
+    pub fn decimal(&mut self, count: i64, decimals: u32) -> bool {
+        let Some(&power) = TENS.get(decimals as usize) else { return false };
+        let all = count.unsigned_abs();
+        let (whole, mut part) = if all < power { (0, all) } else { (all / power, all % power) };
+        // What is very small has an exponent.
+        if all >= MOST_DIGITS as u64 || whole == 0 && part < power / 1000 || part == 0 {
+            return false;
+        }
+        let mut width = decimals as usize;
+        while part % 10 == 0 {
+            (part, width) = (part / 10, width - 1);
+        }
+        self.last(part, width);
+        self.byte(b'.');
+        self.whole(whole);
+        if count < 0 {
+            self.byte(b'-');
+        }
+        true
+    }
+
+    /// Appends the text.
+    #[inline]
+    pub fn append_to(&self, out: &mut Vec<u8>) {
+        append(self.bytes.get(self.at..).unwrap_or_default(), out);
+    }
+}
+
+/// Appends few bytes in pieces of a fixed length that overlap: each is one store, where any length is a call.
+#[inline]
+fn append(bytes: &[u8], out: &mut Vec<u8>) {
+    let end = out.len() + bytes.len();
+    if let (8..=24, Some(last)) = (bytes.len(), bytes.last_chunk::<8>()) {
+        match (bytes.first_chunk::<16>(), bytes.first_chunk::<8>()) {
+            (Some(first), _) => out.extend_from_slice(first),
+            (None, Some(first)) => out.extend_from_slice(first),
+            (None, None) => {}
+        }
+        out.truncate(end - 8);
+        out.extend_from_slice(last);
+    } else if let (2..8, Some(first), Some(last)) =
+        (bytes.len(), bytes.first_chunk::<2>(), bytes.last_chunk::<2>())
+    {
+        match (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+            (Some(first), Some(last)) => {
+                out.extend_from_slice(first);
+                out.truncate(end - 4);
+                out.extend_from_slice(last);
+            }
+            _ => {
+                out.extend_from_slice(first);
+                out.truncate(end - 2);
+                out.extend_from_slice(last);
+            }
+        }
+    } else {
+        out.extend_from_slice(bytes);
+    }
+}
+
+/// The whole number nearest to `x`, halves away from 0; none where it would have more than 15 digits.
+#[inline]
+pub fn rounded(x: f64) -> Option<i64> {
+    if x.abs() >= MOST_DIGITS as f64 || x.is_nan() {
+        return None;
+    }
+    let whole = x as i64;
+    let part = x - whole as f64; // exact
+    Some(whole + i64::from(part >= 0.5) - i64::from(part <= -0.5))
+}
+
+/// Below it whole numbers have at most 15 digits. Decimal numbers of as many are those of different doubles, so that
+/// the digits of one are the shortest text of its double.
+const MOST_DIGITS: i64 = 1_000_000_000_000_000;
+/// 10 to so many.
+const TENS: [u64; 16] = {
+    let mut tens = [1; 16];
+    let mut at = 1;
+    while at < tens.len() {
+        tens[at] = tens[at - 1] * 10;
+        at += 1;
+    }
+    tens
+};
+
+/// Prints the double nearest to `count` divided by 10 to `decimals`, of which there are at most 15, as [`print`] does.
+pub fn print_decimal(count: i64, decimals: u32, out: &mut Vec<u8>) {
+    let mut text = Backward::default();
+    if text.decimal(count, decimals) {
+        text.append_to(out);
+    } else if let Some(&power) = TENS.get(decimals as usize) {
+        print(count as f64 / power as f64, out);
+    }
 }
 
 /// [`print`] into a new text.
@@ -94,6 +253,31 @@ mod tests {
                     assert_eq!(to_text(x), zmij::Buffer::new().format_finite(x + 0.0));
                 }
             }
+        }
+
+        #[test]
+        fn decimals_are_printed_as_all_others(count: i64, cut in 0..64, decimals in 0u32..=15) {
+            for count in [count >> cut, count % 1_000_000, count % 100, 0, 1, -1, 999_999_999_999_999] {
+                let mut out = Vec::new();
+                print_decimal(count, decimals, &mut out);
+                let x = count as f64 / TENS[decimals as usize] as f64;
+                assert_eq!(String::from_utf8(out).unwrap(), to_text(x), "{count} {decimals}");
+            }
+        }
+
+        #[test]
+        fn halves_are_rounded_away_from_0(x: f64, count in -1_000_000i64..1_000_000) {
+            for x in [x, count as f64 / 2.0, count as f64 / 7.0, 0.49999999999999994, -0.5, 999_999_999_999_999.9] {
+                let expected = (x.abs() < 1e15).then(|| libm::round(x) + 0.0);
+                assert_eq!(rounded(x).map(|n| n as f64), expected, "{x}");
+            }
+        }
+
+        #[test]
+        fn few_bytes_are_appended(before: Vec<u8>, bytes in proptest::collection::vec(0u8.., 0..40)) {
+            let mut out = before.clone();
+            append(&bytes, &mut out);
+            assert_eq!(out, [before, bytes].concat());
         }
 
         #[test]

@@ -2,39 +2,40 @@
 
 use crate::column::{Column, Value, Values};
 
-/// What columns of features hold.
-pub(super) trait Cell: Sized {
-    /// A column of cells; none is missing.
-    fn column(cells: impl Iterator<Item = Option<Self>>) -> Column;
-}
-
-impl Cell for f64 {
-    fn column(cells: impl Iterator<Item = Option<f64>>) -> Column {
-        Column::doubles(cells)
-    }
-}
-
-impl Cell for i64 {
-    fn column(cells: impl Iterator<Item = Option<i64>>) -> Column {
-        Column::longs(cells)
-    }
-}
-
-/// What `function` makes of each number of `column`, as [`Column::number`] reads it; of none where it is missing.
-pub(super) fn of_numbers<T: Cell>(
-    column: &Column,
-    function: impl Fn(Option<f64>) -> Option<T>,
-) -> Column {
+/// The whole number that `function` makes of each number of `column`, as [`Column::number`] reads it; of none where it is
+/// missing.
+pub(super) fn to_longs(column: &Column, function: impl Fn(Option<f64>) -> Option<i64>) -> Column {
     let valid = column.validity();
     match column.values() {
-        Values::Double(v) => {
-            T::column(v.iter().enumerate().map(|(row, &x)| function(valid.get(row).then_some(x))))
+        Values::Double(v) => Column::longs(
+            v.iter().enumerate().map(|(row, &x)| function(valid.get(row).then_some(x))),
+        ),
+        _ => Column::longs((0..column.len()).map(|row| function(column.number(row)))),
+    }
+}
+
+/// The number that `function` makes of each number of `column`, as [`Column::number`] reads it; NaN is missing, on both
+/// sides. A function without a branch is worked out for several numbers at once.
+#[inline]
+pub(super) fn of_doubles(column: &Column, function: impl Fn(f64) -> f64) -> Column {
+    match column.values() {
+        Values::Double(v) => Column::map_numbers(v, column.validity(), |x| x, function),
+        Values::Long(v) => Column::map_numbers(v, column.validity(), |x| x as f64, function),
+        _ => Column::doubles(
+            (0..column.len()).map(|row| Some(function(column.number(row).unwrap_or(f64::NAN)))),
+        ),
+    }
+}
+
+/// The numbers of `column`, NaN for one that is missing or infinite.
+pub(super) fn numbers(column: &Column) -> Vec<f64> {
+    let number = |row| column.number(row).filter(|x| x.is_finite()).unwrap_or(f64::NAN);
+    match column.values() {
+        Values::Double(v) if column.validity().all() => {
+            v.iter().map(|x| if x.is_finite() { *x } else { f64::NAN }).collect()
         }
-        Values::Long(v) => {
-            let number = |(row, &x): (usize, &i64)| valid.get(row).then_some(x as f64);
-            T::column(v.iter().enumerate().map(|cell| function(number(cell))))
-        }
-        _ => T::column((0..column.len()).map(|row| function(column.number(row)))),
+        Values::Long(v) if column.validity().all() => v.iter().map(|x| *x as f64).collect(),
+        _ => (0..column.len()).map(number).collect(),
     }
 }
 
@@ -84,8 +85,7 @@ mod tests {
     use crate::features::counts::Label;
 
     #[test]
-    fn numbers() {
-        let twice = |x: Option<f64>| x.map(|x| 2.0 * x);
+    fn values() {
         let mut flags = Column::new(Type::Bool);
         [Value::Bool(true), Value::Null].into_iter().for_each(|v| flags.push(v));
         for (column, expected) in [
@@ -95,11 +95,31 @@ mod tests {
             (Column::strings([Some("7")]), vec![None]),
             (Column::doubles([]), vec![]),
         ] {
-            assert_eq!(of_numbers(&column, twice), Column::doubles(expected));
+            assert_eq!(of_doubles(&column, |x| 2.0 * x), Column::doubles(expected.clone()));
+            let whole = expected.iter().map(|x| x.map(|x| x as i64));
+            assert_eq!(to_longs(&column, |x| Some((2.0 * x?) as i64)), Column::longs(whole));
+            let halves = numbers(&column).into_iter().map(|x| Some(2.0 * x));
+            assert_eq!(Column::doubles(halves), Column::doubles(expected));
         }
-        let many = Column::longs((0..100).map(|i| (i % 3 > 0).then_some(i)));
-        let found = of_numbers(&many, |x| x.map(|x| x as i64 + 1));
-        assert_eq!(found, Column::longs((0..100).map(|i| (i % 3 > 0).then_some(i + 1))));
+        assert!(numbers(&Column::doubles([Some(f64::INFINITY)]))[0].is_nan());
+    }
+
+    proptest::proptest! {
+        /// Eight at a time is one by one.
+        #[test]
+        fn a_column_is_its_values(
+            values in proptest::collection::vec(proptest::option::of(proptest::num::f64::ANY), 0..40),
+            limit: f64,
+        ) {
+            let column = Column::doubles(values.iter().copied());
+            let less = |x: f64| if x < limit { -x } else { f64::NAN };
+            let expected = |row| column.number(row).map(less);
+            let one_by_one = Column::doubles((0..column.len()).map(expected));
+            proptest::prop_assert_eq!(of_doubles(&column, less), one_by_one);
+            let filled = of_doubles(&column, |x| if x.is_finite() { x } else { 7.0 });
+            let expected = |row| column.number(row).filter(|x: &f64| x.is_finite()).or(Some(7.0));
+            proptest::prop_assert_eq!(filled, Column::doubles((0..column.len()).map(expected)));
+        }
     }
 
     #[test]

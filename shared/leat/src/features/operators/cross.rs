@@ -16,7 +16,7 @@
 //! - Source: TensorFlow's `crossed_column` and scikit-learn's `FeatureHasher` for the hash.
 
 use crate::column::{Column, Type};
-use crate::features::columnwise::{Key, of_numbers};
+use crate::features::columnwise::{Key, numbers};
 use crate::features::manual::manual;
 use crate::features::murmur3::Buckets;
 use crate::features::operator::{Apply, Local, local_outputs};
@@ -134,27 +134,27 @@ impl Local for Cross {
 }
 
 impl Operation {
-    fn of(self, a: f64, b: f64) -> Option<f64> {
-        let made = match self {
-            Operation::Multiply => a * b,
-            Operation::Add => a + b,
-            Operation::Subtract => a - b,
-            Operation::Divide => a / b, // by 0 it is not finite
-        };
-        made.is_finite().then_some(made)
-    }
-
     fn apply(self, columns: &[&Column]) -> Column {
         let Some((first, rest)) = columns.split_first() else { return Column::new(Type::Double) };
-        let mut made = of_numbers(first, |x: Option<f64>| x.filter(|x| x.is_finite()));
+        let mut made = numbers(first);
         for column in rest {
-            let both = |row| {
-                let b = column.number(row).filter(|b| b.is_finite())?;
-                self.of(made.number(row)?, b)
-            };
-            made = Column::doubles((0..made.len()).map(both));
+            let others = numbers(column);
+            match self {
+                Operation::Multiply => join(&mut made, &others, |a, b| a * b),
+                Operation::Add => join(&mut made, &others, |a, b| a + b),
+                Operation::Subtract => join(&mut made, &others, |a, b| a - b),
+                Operation::Divide => join(&mut made, &others, |a, b| a / b), // by 0 it is not finite
+            }
         }
-        made
+        Column::doubles(made.into_iter().map(Some))
+    }
+}
+
+/// Makes one number of two, NaN if one is missing or what is made is not finite.
+fn join(made: &mut [f64], others: &[f64], operation: impl Fn(f64, f64) -> f64) {
+    for (a, b) in made.iter_mut().zip(others) {
+        let both = operation(*a, *b);
+        *a = if both.is_finite() { both } else { f64::NAN };
     }
 }
 

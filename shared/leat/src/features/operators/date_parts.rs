@@ -16,8 +16,8 @@
 use jiff::Timestamp;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
-use crate::calendar::Moment;
-use crate::column::{Column, Type, Value, Values};
+use crate::calendar::{DAY, HOUR, Moment};
+use crate::column::{Column, Type, Values};
 use crate::features::manual::manual;
 use crate::features::operator::{Apply, Local, local_outputs};
 use crate::recipe::spec::{Arity, OperatorSpec, Output, Parameter, ParameterKind, Setting, Wrong};
@@ -63,6 +63,8 @@ pub const SPEC: OperatorSpec = OperatorSpec {
 struct Part {
     word: &'static str,
     period: Option<(i64, i64)>,
+    /// So many microseconds of a clock, from a full one on, show the same.
+    span: i64,
     read: Read,
 }
 
@@ -79,11 +81,15 @@ impl std::fmt::Debug for Part {
 }
 
 const fn number(word: &'static str, period: Option<(i64, i64)>, read: fn(Moment) -> i64) -> Part {
-    Part { word, period, read: Read::Number(read) }
+    Part { word, period, span: DAY, read: Read::Number(read) }
+}
+
+const fn of_clock(word: &'static str, greatest: i64, span: i64, read: fn(Moment) -> i64) -> Part {
+    Part { word, period: Some((0, greatest)), span, read: Read::Number(read) }
 }
 
 const fn flag(word: &'static str, read: fn(Moment) -> bool) -> Part {
-    Part { word, period: None, read: Read::Flag(read) }
+    Part { word, period: None, span: DAY, read: Read::Flag(read) }
 }
 
 const PARTS: [Part; 12] = [
@@ -94,9 +100,9 @@ const PARTS: [Part; 12] = [
     number("day", Some((1, 31)), Moment::day),
     number("day_of_week", Some((1, 7)), Moment::day_of_week),
     number("day_of_year", Some((1, 366)), Moment::day_of_year),
-    number("hour", Some((0, 23)), Moment::hour),
-    number("minute", Some((0, 59)), Moment::minute),
-    number("second", Some((0, 59)), Moment::second),
+    of_clock("hour", 23, HOUR, Moment::hour),
+    of_clock("minute", 59, HOUR / 60, Moment::minute),
+    of_clock("second", 59, 1_000_000, Moment::second),
     flag("is_weekend", |moment| moment.day_of_week() >= 6),
     flag("is_month_end", Moment::is_month_end),
 ];
@@ -195,32 +201,53 @@ impl Apply for DateParts {
 
     fn apply(&self, column: &Column) -> Vec<Column> {
         let times = self.local(column);
-        let times = times.iter().copied();
         let columns = |(part, circle): &(Part, Option<Circle>)| match (part.read, circle) {
             (Read::Number(read), Some(Circle { least, sines, cosines })) => {
                 let of = |table: &[f64]| {
                     let place = |t| usize::try_from(read(t) - least).ok();
-                    Column::doubles(times.clone().map(|t| table.get(place(t?)?).copied()))
+                    Column::doubles(shown(&times, part.span, |t| table.get(place(t)?).copied()))
                 };
                 vec![of(sines), of(cosines)]
             }
             (Read::Number(read), None) => {
-                vec![Column::longs(times.clone().map(|t| Some(read(t?))))]
+                vec![Column::longs(shown(&times, part.span, |t| Some(read(t))))]
             }
             (Read::Flag(read), _) => {
-                let mut flags = Column::new(Type::Bool);
-                let value = |t: Option<Moment>| t.map_or(Value::Null, |t| Value::Bool(read(t)));
-                times.clone().for_each(|t| flags.push(value(t)));
-                vec![flags]
+                let flags = || shown(&times, part.span, |t| Some(read(t)));
+                let values = flags().map(|flag| flag.unwrap_or_default()).collect();
+                let valid = flags().map(|flag| flag.is_some()).collect();
+                Column::from_parts(Values::Bool(values), valid).into_iter().collect()
             }
         };
         self.parts.iter().flat_map(columns).collect()
     }
 }
 
+/// What `read` makes of each of `times`, asked again only where the clock shows another `span`: times near one another
+/// mostly follow one another.
+fn shown<T: Copy>(
+    times: &[Option<Moment>],
+    span: i64,
+    read: impl Fn(Moment) -> Option<T>,
+) -> impl Iterator<Item = Option<T>> {
+    let mut last: Option<(i64, Option<T>)> = None;
+    times.iter().map(move |time| {
+        let time = (*time)?;
+        match last {
+            Some((start, value)) if (start..start.saturating_add(span)).contains(&time.0) => value,
+            _ => {
+                let value = read(time);
+                last = Some((time.0.saturating_sub(time.0.rem_euclid(span)), value));
+                value
+            }
+        }
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::column::Value;
     use crate::features::operators::testing::{apply, wrong};
 
     fn times(texts: &[&str]) -> Column {
@@ -305,5 +332,30 @@ mod tests {
     fn no_such_zone() {
         let found = wrong(&SPEC, Type::Timestamp, r#"{"parts":["hour"],"time_zone":"Mars/Base"}"#);
         assert!(found.message.contains("Mars/Base"));
+    }
+
+    proptest::proptest! {
+        /// What a time shows does not hang on the times before it.
+        #[test]
+        fn each_time_shows_its_own(
+            steps in proptest::collection::vec((0usize..6, -1i64..=1), 1..30), first in -10i64..10,
+        ) {
+            let spans = [0, 1_000_000, HOUR / 60, HOUR, DAY, 27 * DAY];
+            let mut at = first * DAY;
+            let mut column = Column::new(Type::Timestamp);
+            for (span, more) in steps {
+                at += spans[span] - at.rem_euclid(spans[span].max(1)) + more;
+                column.push(Value::Timestamp(at));
+            }
+            let words: Vec<_> = PARTS.iter().map(|p| p.word).collect();
+            let parameters = serde_json::json!({"parts": words}).to_string();
+            let together = apply(&SPEC, &parameters, &column).unwrap();
+            for row in 0..column.len() {
+                let alone = apply(&SPEC, &parameters, &column.gather(&[row])).unwrap();
+                for ((name, alone), (_, together)) in alone.iter().zip(&together) {
+                    proptest::prop_assert_eq!(alone.get(0), together.get(row), "{} of {}", name, row);
+                }
+            }
+        }
     }
 }

@@ -17,7 +17,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::column::{Column, Type, Value};
-use crate::features::columnwise::of_numbers;
+use crate::features::columnwise::of_doubles;
 use crate::features::counts::{Counts, Label};
 use crate::features::manual::manual;
 use crate::features::operator::{Apply, Fitted, Lesson, fitted_outputs};
@@ -287,9 +287,8 @@ impl Apply for Ready {
 
     fn apply(&self, column: &Column) -> Vec<Column> {
         if let (Fill::Number(fill), true) = (&self.value, column.kind().is_numeric()) {
-            return vec![of_numbers(column, |x| {
-                Some(x.filter(|x| x.is_finite()).unwrap_or(*fill))
-            })];
+            let fill = *fill;
+            return vec![of_doubles(column, |x| if x.is_finite() { x } else { fill })];
         }
         let mut out = Column::new(self.gives);
         for row in 0..column.len() {

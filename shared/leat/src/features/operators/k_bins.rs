@@ -23,7 +23,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::column::{Column, Type};
-use crate::features::columnwise::of_numbers;
+use crate::features::columnwise::to_longs;
 use crate::features::kmeans;
 use crate::features::manual::manual;
 use crate::features::operator::{Apply, Fitted, Lesson, fitted_outputs};
@@ -263,7 +263,7 @@ impl Apply for Ready {
         let edges = self.edges.as_deref();
         let own = edges.map_or(0, |edges| edges.len() as i64 + 1);
         let missing = self.operator.keep.then_some(own);
-        let bins = of_numbers(column, |x| match (x.filter(|x| x.is_finite()), edges) {
+        let bins = to_longs(column, |x| match (x.filter(|x| x.is_finite()), edges) {
             (Some(x), Some(edges)) => Some(Ready::bin(edges, x)),
             (Some(_), None) => None,
             (None, _) => missing,
@@ -271,7 +271,7 @@ impl Apply for Ready {
         if !self.operator.one_hot {
             return vec![bins];
         }
-        let one = |bin: i64| of_numbers(&bins, move |x| Some(i64::from(x? == bin as f64)));
+        let one = |bin: i64| to_longs(&bins, move |x| Some(i64::from(x? == bin as f64)));
         (0..own + i64::from(self.operator.keep)).map(one).collect()
     }
 }

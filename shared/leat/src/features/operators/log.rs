@@ -9,7 +9,7 @@
 //! - Source: numpy's `log`, `log1p`, `log2`, `log10`, by `libm`, so that every machine gives the same bits.
 
 use crate::column::{Column, Type};
-use crate::features::columnwise::of_numbers;
+use crate::features::columnwise::of_doubles;
 use crate::features::manual::manual;
 use crate::features::operator::{Apply, Local, local_outputs};
 use crate::recipe::spec::{Arity, OperatorSpec, Output, Parameter, ParameterKind, Setting, Wrong};
@@ -81,11 +81,12 @@ impl Local for Log {
 }
 
 impl Log {
-    fn log(&self, x: f64) -> Option<f64> {
+    /// NaN where there is none.
+    fn log(&self, x: f64) -> f64 {
         let size = if self.signed { x.abs() } else { x };
         let sum = size + self.offset;
         if !sum.is_finite() || sum <= 0.0 {
-            return None;
+            return f64::NAN;
         }
         let log = match self.base {
             Some(2.0) => libm::log2(sum),
@@ -95,7 +96,7 @@ impl Log {
                 base.map_or(log, |base| log / libm::log(base))
             }
         };
-        Some(if self.signed && x < 0.0 { -log } else { log })
+        if self.signed && x < 0.0 { -log } else { log }
     }
 }
 
@@ -105,7 +106,7 @@ impl Apply for Log {
     }
 
     fn apply(&self, column: &Column) -> Vec<Column> {
-        vec![of_numbers(column, |x| self.log(x?))]
+        vec![of_doubles(column, |x| self.log(x))]
     }
 }
 

@@ -14,7 +14,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::column::{Column, Type};
-use crate::features::columnwise::of_numbers;
+use crate::features::columnwise::of_doubles;
 use crate::features::manual::manual;
 use crate::features::operator::{Apply, Fitted, Lesson, fitted_outputs};
 use crate::recipe::Dialect;
@@ -156,12 +156,13 @@ impl Apply for Ready {
         let Some((min, span)) = self.range else {
             return vec![Column::nulls(Type::Double, column.len())];
         };
-        let scaled = |x: f64| self.low + (x - min) / span * self.width;
-        vec![of_numbers(column, |x| {
-            let y = scaled(x.filter(|x| x.is_finite())?);
-            let y = self.clip.map_or(y, |(low, high)| y.max(low).min(high));
-            y.is_finite().then_some(y)
-        })]
+        let (low, width) = (self.low, self.width);
+        let scaled = |x: f64| low + (x - min) / span * width;
+        let there = |x: f64, y: f64| if x.is_finite() && y.is_finite() { y } else { f64::NAN };
+        vec![match self.clip {
+            None => of_doubles(column, |x| there(x, scaled(x))),
+            Some((low, high)) => of_doubles(column, |x| there(x, scaled(x).max(low).min(high))),
+        }]
     }
 }
 

@@ -24,7 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::column::{Column, Type};
+use crate::column::{Bits, Column, Type, Values};
 use crate::features::counts::{Counts, Label};
 use crate::features::lookup::{Found, Lookup};
 use crate::features::manual::manual;
@@ -302,20 +302,27 @@ impl Apply for Ready {
     }
 
     fn apply(&self, column: &Column) -> Vec<Column> {
-        let hits: Vec<Hit> = (0..column.len())
-            .map(|row| match self.hits.find(column, row) {
+        let rows = column.len();
+        let mut ones = vec![vec![0; rows]; self.outputs.len()];
+        let mut valid = Bits::filled(rows, true);
+        for row in 0..rows {
+            let hit = match self.hits.find(column, row) {
                 Found::Known(hit) => *hit,
                 Found::Unseen => self.unseen,
                 Found::Missing => self.missing,
-            })
-            .collect();
-        let one = |index| {
-            Column::longs(hits.iter().map(|hit| match hit {
-                Hit::Nulls => None,
-                hit => Some(i64::from(*hit == Hit::Column(index))),
-            }))
-        };
-        (0..self.outputs.len()).map(one).collect()
+            };
+            match hit {
+                Hit::Column(at) => {
+                    if let Some(one) = ones.get_mut(at).and_then(|ones| ones.get_mut(row)) {
+                        *one = 1;
+                    }
+                }
+                Hit::Zeros => {}
+                Hit::Nulls => valid.set(row, false),
+            }
+        }
+        let column = |ones| Column::from_parts(Values::Long(ones), valid.clone());
+        ones.into_iter().filter_map(column).collect()
     }
 }
 

@@ -16,7 +16,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::column::{Column, Type};
-use crate::features::columnwise::of_numbers;
+use crate::features::columnwise::of_doubles;
 use crate::features::manual::manual;
 use crate::features::operator::{Apply, Fitted, Lesson, fitted_outputs};
 use crate::number::Moments;
@@ -161,24 +161,21 @@ impl Fitted for StandardScale {
     }
 }
 
-impl Ready {
-    fn scaled(&self, x: f64) -> Option<f64> {
-        let y = match self.divisor {
-            Divisor::By(divisor) => (x - self.mean) / divisor,
-            Divisor::Zero => 0.0,
-            Divisor::Null => return None,
-        };
-        y.is_finite().then_some(y)
-    }
-}
-
 impl Apply for Ready {
     fn outputs(&self) -> Vec<Output> {
         vec![Output::plain(Type::Double)]
     }
 
     fn apply(&self, column: &Column) -> Vec<Column> {
-        vec![of_numbers(column, |x| self.scaled(x.filter(|x| x.is_finite())?))]
+        let mean = self.mean;
+        vec![match self.divisor {
+            Divisor::By(divisor) => of_doubles(column, |x| {
+                let y = (x - mean) / divisor;
+                if x.is_finite() && y.is_finite() { y } else { f64::NAN }
+            }),
+            Divisor::Zero => of_doubles(column, |x| if x.is_finite() { 0.0 } else { f64::NAN }),
+            Divisor::Null => Column::nulls(Type::Double, column.len()),
+        }]
     }
 }
 

@@ -23,7 +23,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::column::{Column, Type, Value};
+use crate::column::{Bits, Column, Texts, Type, Values};
 use crate::features::columnwise::Key;
 use crate::features::manual::manual;
 use crate::features::murmur3::Buckets;
@@ -139,8 +139,8 @@ pub struct TfIdf {
     sublinear: bool,
     idf: Idf,
     norm: Norm,
-    /// 10 to the number of decimals.
-    round: Option<f64>,
+    /// To so many decimals, and 10 to their number.
+    round: Option<(u32, f64)>,
 }
 
 /// How a text becomes places.
@@ -181,30 +181,47 @@ pub struct Ready {
 /// What one text after another is counted in: its buffers are reused.
 #[derive(Debug, Default)]
 struct Counter {
-    /// By place; all 0 between texts.
-    counts: Vec<i32>,
+    /// By place: the count, and whether a term of the text is there. Between texts all are 0 and false.
+    counts: Vec<(i32, bool)>,
     /// The places of a text that have a term.
     touched: Vec<u32>,
-    /// By place; all false between texts.
-    held: Vec<bool>,
     /// The text in small letters, and where its words are in it.
     text: Vec<u8>,
     words: Vec<(usize, usize)>,
 }
 
+const ALPHANUMERIC: u8 = 1;
+const UNDERSCORE: u8 = 2;
+/// Neither that nor a blank.
+const OTHER: u8 = 4;
+/// What each byte is in ASCII text.
+const CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut byte = 0u8;
+    loop {
+        classes[byte as usize] = match byte {
+            b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => ALPHANUMERIC,
+            b'_' => UNDERSCORE,
+            b' ' | b'\t'..=b'\r' => 0,
+            _ => OTHER,
+        };
+        if byte == u8::MAX {
+            break classes;
+        }
+        byte += 1;
+    }
+};
+
 impl Counter {
     fn new(dimensions: u32) -> Self {
-        let places = dimensions as usize;
-        Counter { counts: vec![0; places], held: vec![false; places], ..Counter::default() }
+        Counter { counts: vec![(0, false); dimensions as usize], ..Counter::default() }
     }
 
     fn hit(&mut self, terms: &Terms, hash: u32) {
         let (place, negative) = terms.buckets.bucket(hash);
-        let count = &mut self.counts[place as usize];
+        let (count, held) = &mut self.counts[place as usize];
         *count = count.saturating_add(if negative && terms.signed { -1 } else { 1 });
-        let held = &mut self.held[place as usize];
-        if !*held {
-            *held = true;
+        if !std::mem::replace(held, true) {
             self.touched.push(place);
         }
     }
@@ -231,8 +248,7 @@ impl Counter {
     /// Forgets the text.
     fn clear(&mut self) {
         for place in self.touched.drain(..) {
-            self.counts[place as usize] = 0;
-            self.held[place as usize] = false;
+            self.counts[place as usize] = (0, false);
         }
     }
 
@@ -253,22 +269,26 @@ impl Counter {
     fn split(&mut self, tokens: Tokens) {
         self.words.clear();
         let (text, words) = (&self.text, &mut self.words);
-        let ascii: fn(u8) -> bool = match tokens {
-            Tokens::Alphanumeric => |b| b.is_ascii_alphanumeric(),
-            Tokens::Words if text.is_ascii() => |b| b.is_ascii_alphanumeric() || b == b'_',
-            Tokens::Blanks if text.is_ascii() => |b| !b.is_ascii_whitespace() && b != 0x0b,
+        // Of ASCII text a table says it of each byte.
+        let (of_word, least) = match tokens {
+            Tokens::Alphanumeric => (ALPHANUMERIC, 1),
+            Tokens::Words if text.is_ascii() => (ALPHANUMERIC | UNDERSCORE, 2),
+            Tokens::Blanks if text.is_ascii() => (ALPHANUMERIC | UNDERSCORE | OTHER, 1),
             _ => return self.split_unicode(tokens),
         };
-        let least = if tokens == Tokens::Words { 2 } else { 1 };
         let mut start = 0;
-        for end in 0..=text.len() {
-            if text.get(end).is_none_or(|byte| !ascii(*byte)) {
-                if end - start >= least {
-                    words.push((start, end));
-                }
-                start = end + 1;
+        let mut ends = |start: usize, end: usize| {
+            if end - start >= least {
+                words.push((start, end));
+            }
+        };
+        for (at, byte) in text.iter().enumerate() {
+            if CLASSES[usize::from(*byte)] & of_word == 0 {
+                ends(start, at);
+                start = at + 1;
             }
         }
+        ends(start, text.len());
     }
 
     fn split_unicode(&mut self, tokens: Tokens) {
@@ -328,8 +348,8 @@ impl Fitted for TfIdf {
             signed,
             buckets: Buckets::new(setting.dialect, None, dimensions),
         };
-        let decimals = setting.whole("decimals");
-        let round = decimals.map(|n| (0..n).fold(1.0, |power, _| power * 10.0));
+        let decimals = setting.whole("decimals").and_then(|decimals| u32::try_from(decimals).ok());
+        let round = decimals.map(|n| (n, (0..n).fold(1.0, |power, _| power * 10.0)));
         let dimensions = u32::try_from(dimensions).unwrap_or(1);
         Ok(TfIdf { terms, dimensions, sublinear, idf, norm, round })
     }
@@ -400,7 +420,7 @@ impl Ready {
     /// The values of the places that `counter` holds, divided by their norm.
     fn values(&self, counter: &Counter, values: &mut Vec<f64>) {
         let value = |&place: &u32| {
-            let count = f64::from(counter.counts[place as usize]);
+            let count = f64::from(counter.counts[place as usize].0);
             let tf = if self.operator.sublinear { 1.0 + libm::log(count) } else { count };
             tf * self.idf[place as usize]
         };
@@ -416,35 +436,36 @@ impl Ready {
         }
     }
 
-    fn print(&self, place: u32, value: f64, out: &mut Vec<u8>) {
-        let value = match self.operator.round {
-            Some(power) => libm::round(value * power) / power,
-            None => value,
+    /// Appends a term to a text that began at `start`.
+    fn print(&self, place: u32, value: f64, start: usize, out: &mut Vec<u8>) {
+        let rounded = match self.operator.round {
+            Some((decimals, power)) => match number::rounded(value * power) {
+                Some(count) => Rounded::Decimal(count, decimals),
+                None => Rounded::Double(libm::round(value * power) / power),
+            },
+            None => Rounded::Double(value),
         };
-        if value == 0.0 || !value.is_finite() {
-            return;
+        // Mostly the whole term is a few digits.
+        let mut term = number::Backward::default();
+        let value = match rounded {
+            Rounded::Decimal(0, _) => return,
+            Rounded::Decimal(count, decimals) if term.decimal(count, decimals) => None,
+            Rounded::Decimal(..) => {
+                self.operator.round.map(|(_, power)| libm::round(value * power) / power)
+            }
+            Rounded::Double(value) if value == 0.0 || !value.is_finite() => return,
+            Rounded::Double(value) => Some(value),
+        };
+        term.byte(b':');
+        term.whole(u64::from(place));
+        if out.len() > start {
+            term.byte(b' ');
         }
-        if !out.is_empty() {
-            out.push(b' ');
-        }
-        print_whole(place, out);
-        out.push(b':');
-        number::print(value, out);
-    }
-}
-
-/// Appends a whole number.
-fn print_whole(mut number: u32, out: &mut Vec<u8>) {
-    let (mut digits, mut at) = ([0; 10], 10);
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            break;
+        term.append_to(out);
+        if let Some(value) = value {
+            number::print(value, out);
         }
     }
-    out.extend_from_slice(&digits[at..]);
 }
 
 impl Apply for Ready {
@@ -454,21 +475,33 @@ impl Apply for Ready {
 
     fn apply(&self, column: &Column) -> Vec<Column> {
         let mut counter = Counter::new(self.operator.dimensions);
-        let (mut values, mut text, mut made) = (Vec::new(), Vec::new(), Column::new(Type::String));
+        let (mut values, mut text) = (Vec::new(), Vec::new());
+        let mut offsets = Vec::with_capacity(column.len() + 1);
+        offsets.push(0);
         for row in 0..column.len() {
-            text.clear();
             if let Some(words) = Key::at(column, row) {
                 counter.count(&self.operator.terms, words.bytes());
                 self.values(&counter, &mut values);
+                let start = text.len();
                 for (&place, &value) in counter.touched.iter().zip(&values) {
-                    self.print(place, value, &mut text);
+                    self.print(place, value, start, &mut text);
                 }
                 counter.clear();
             }
-            made.push(Value::String(std::str::from_utf8(&text).unwrap_or_default()));
+            offsets.push(i32::try_from(text.len()).unwrap_or(i32::MAX));
         }
-        vec![made]
+        let valid = Bits::filled(column.len(), true);
+        let made = Texts::from_parts(offsets, text)
+            .and_then(|texts| Column::from_parts(Values::String(texts), valid));
+        vec![made.unwrap_or_else(|| Column::nulls(Type::String, column.len()))]
     }
+}
+
+/// A value as it is printed.
+enum Rounded {
+    /// A whole number, divided by 10 to so many.
+    Decimal(i64, u32),
+    Double(f64),
 }
 
 #[cfg(test)]
@@ -569,15 +602,6 @@ mod tests {
     #[test]
     fn wrong_parameters() {
         wrong(&SPEC, Type::String, r#"{"signed":true,"sublinear":true}"#);
-    }
-
-    #[test]
-    fn whole_numbers_are_printed() {
-        for number in [0, 7, 10, 255, 65_535, u32::MAX] {
-            let mut out = Vec::new();
-            print_whole(number, &mut out);
-            assert_eq!(out, number.to_string().as_bytes());
-        }
     }
 
     proptest! {
