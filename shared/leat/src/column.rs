@@ -664,6 +664,24 @@ impl Column {
         self.valid.push(valid);
     }
 
+    /// Appends doubles, as [`Column::doubles`] has them; to a column of another type (a bug of the caller) nulls.
+    pub(crate) fn extend_doubles(&mut self, values: impl Iterator<Item = Option<f64>>) {
+        match &mut self.values {
+            Values::Double(v) => {
+                extend(v, &mut self.valid, values.map(|v| number::canonical(v?)));
+            }
+            _ => self.push_nulls(values.count()),
+        }
+    }
+
+    /// Appends whole numbers; to a column of another type (a bug of the caller) nulls.
+    pub(crate) fn extend_longs(&mut self, values: impl Iterator<Item = Option<i64>>) {
+        match &mut self.values {
+            Values::Long(v) => extend(v, &mut self.valid, values),
+            _ => self.push_nulls(values.count()),
+        }
+    }
+
     /// Sets a row of a fixed-width column. NaN, a value of another type, text, and a row past the end change
     /// the row to null or nothing: they are bugs of the caller.
     pub fn set(&mut self, row: usize, value: Value<'_>) {

@@ -2,12 +2,16 @@
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
+
+use smallvec::SmallVec;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::Engine;
 use crate::decode::Batch;
 use crate::record::Coordinates;
 use crate::windows::item::{Mark, is_applied};
-use crate::windows::{Applied, EntityState, RowValues};
+use crate::windows::{Applied, EntityState, Filling, RowValues};
 
 /// In which order a replay goes, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +73,8 @@ pub type Marks = HashMap<Box<str>, Vec<Mark>>;
 #[derive(Debug)]
 pub struct Replay<'e> {
     engine: &'e Engine,
-    states: HashMap<Box<str>, EntityState>,
+    /// By the entity's text; most are short, and then they lie beside their state.
+    states: HashMap<SmallVec<[u8; 16]>, EntityState, Seed>,
     until: Option<Marks>,
 }
 
@@ -101,41 +106,46 @@ pub enum Outcome {
     Beyond,
 }
 
+/// Why a row is not applied, whatever its entity's state.
+enum Skipped {
+    Repeat,
+    Beyond,
+}
+
 impl<'e> Replay<'e> {
     /// No entity has a past.
     pub fn new(engine: &'e Engine) -> Self {
-        Replay { engine, states: HashMap::new(), until: None }
+        Replay { engine, states: HashMap::with_hasher(Seed::new()), until: None }
     }
 
     /// For a hand-over: each entity goes as far as its own marks and no further, so that what the stream applied is in
     /// its state and what it was handed back, or will still bring, is not. Nothing of the stream is applied to an
     /// entity without marks; rows without coordinates of a stream, a history, always are.
     pub fn up_to(engine: &'e Engine, marks: Marks) -> Self {
-        Replay { engine, states: HashMap::new(), until: Some(marks) }
+        Replay { engine, states: HashMap::with_hasher(Seed::new()), until: Some(marks) }
     }
 
     /// Takes the rows of `batch`, in its order, into the states, and fills its window columns.
     pub fn apply(&mut self, batch: &mut Batch) -> Replayed {
         let mut replayed = Replayed { late: vec![false; batch.len()], ..Replayed::default() };
-        let mut values = Vec::with_capacity(batch.len());
-        for row in 0..batch.len() {
+        let mut filling = Filling::new(&self.engine.windows, batch.len());
+        for (row, meta) in batch.rows.iter().enumerate() {
             let before = row.checked_sub(1).map(|before| &batch.rows[before].coordinates);
-            values.push(match self.row(batch, row, before) {
-                Outcome::New { values, late } => {
-                    replayed.late[row] = late;
-                    Some(values)
+            match self.state(batch, row, before) {
+                Err(skipped) => {
+                    filling.skip();
+                    match skipped {
+                        Skipped::Repeat => replayed.repeats.push(row),
+                        Skipped::Beyond => replayed.beyond.push(row),
+                    }
                 }
-                Outcome::Repeat => {
-                    replayed.repeats.push(row);
-                    None
-                }
-                Outcome::Beyond => {
-                    replayed.beyond.push(row);
-                    None
-                }
-            });
+                Ok(state) => match filling.apply(state, &batch.columns, row, meta.identity) {
+                    Some(taken) => replayed.late[row] = taken.late,
+                    None => replayed.repeats.push(row),
+                },
+            }
         }
-        self.engine.windows.fill(&mut batch.columns, &values);
+        filling.finish(&mut batch.columns);
         replayed
     }
 
@@ -143,21 +153,34 @@ impl<'e> Replay<'e> {
     /// `before` is where the row came from that stands before it in the replay: rows of other entities may be another
     /// replay's.
     pub fn row(&mut self, batch: &Batch, row: usize, before: Option<&Coordinates>) -> Outcome {
+        let windows = &self.engine.windows;
+        match self.state(batch, row, before) {
+            Err(Skipped::Repeat) => Outcome::Repeat,
+            Err(Skipped::Beyond) => Outcome::Beyond,
+            Ok(state) => {
+                match windows.apply(state, &batch.columns, row, batch.rows[row].identity) {
+                    Applied::New { values, late, .. } => Outcome::New { values, late },
+                    Applied::Repeat => Outcome::Repeat,
+                }
+            }
+        }
+    }
+
+    /// The state that the row is to be applied to, unless its coordinates say that it is not.
+    fn state(
+        &mut self,
+        batch: &Batch,
+        row: usize,
+        before: Option<&Coordinates>,
+    ) -> Result<&mut EntityState, Skipped> {
         let (entity, meta) = (self.engine.entity(batch, row), &batch.rows[row]);
         if !self.reaches(&entity, &meta.coordinates) {
-            return Outcome::Beyond;
+            return Err(Skipped::Beyond);
         }
         if before.is_some_and(|before| same_place(before, &meta.coordinates)) {
-            return Outcome::Repeat;
+            return Err(Skipped::Repeat);
         }
-        let state = match self.states.get_mut(&*entity) {
-            Some(state) => state,
-            None => self.states.entry(entity.into()).or_default(),
-        };
-        match self.engine.windows.apply(state, &batch.columns, row, meta.identity) {
-            Applied::New { values, late, .. } => Outcome::New { values, late },
-            Applied::Repeat => Outcome::Repeat,
-        }
+        Ok(self.states.entry(SmallVec::from_slice(entity.as_bytes())).or_default())
     }
 
     /// True if the event at `coordinates` is to be applied to `entity`.
@@ -170,7 +193,42 @@ impl<'e> Replay<'e> {
 
     /// The state of every entity that had an event.
     pub fn into_states(self) -> HashMap<Box<str>, EntityState> {
-        self.states
+        let text = |bytes: &[u8]| Box::from(str::from_utf8(bytes).unwrap_or_default());
+        self.states.into_iter().map(|(entity, state)| (text(&entity), state)).collect()
+    }
+}
+
+/// Hashes entities by XXH3 with a seed that no sender of events knows: there are many, and their texts are short.
+#[derive(Clone, Copy, Debug)]
+struct Seed(u64);
+
+impl Seed {
+    fn new() -> Self {
+        Seed(RandomState::new().hash_one(0))
+    }
+}
+
+impl BuildHasher for Seed {
+    type Hasher = EntityHasher;
+
+    fn build_hasher(&self) -> EntityHasher {
+        EntityHasher(self.0)
+    }
+}
+
+/// The hash so far; of nothing the seed.
+struct EntityHasher(u64);
+
+impl Hasher for EntityHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = xxh3_64_with_seed(bytes, self.0);
+    }
+
+    /// The length of a text: there is but one.
+    fn write_usize(&mut self, _: usize) {}
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 

@@ -76,14 +76,16 @@ impl Events {
     }
 
     fn remove(&mut self, at: usize) -> Option<i64> {
-        let time = self.times.remove(at)?;
         let width = self.keeps.len();
         if at == 0 {
-            self.values.drain(..width);
-        } else {
             for _ in 0..width {
-                self.values.remove(at * width);
+                self.values.pop_front();
             }
+            return self.times.pop_front();
+        }
+        let time = self.times.remove(at)?;
+        for _ in 0..width {
+            self.values.remove(at * width);
         }
         Some(time)
     }
@@ -118,6 +120,17 @@ impl Events {
         oldest
     }
 
+    /// Where the first event at `first` or after it is, as they follow one another. A short window holds but a few of
+    /// the last ones.
+    fn start(&self, first: i64) -> usize {
+        const FEW: usize = 8;
+        let last = self.times.iter().rev().take(FEW);
+        match last.take_while(|time| **time >= first).count() {
+            FEW => self.times.partition_point(|time| *time < first),
+            within => self.times.len() - within,
+        }
+    }
+
     /// Adds the events from `first` to `last` to `sum`, in the order in which they were applied.
     fn add_to(&self, sum: &mut Tallies, first: i64, last: i64) {
         let width = self.keeps.len();
@@ -131,7 +144,7 @@ impl Events {
         }
         let start = match self.times.front() {
             Some(time) if *time >= first => 0,
-            _ => self.times.partition_point(|time| *time < first),
+            _ => self.start(first),
         };
         let end = match self.times.back() {
             Some(time) if *time > last => self.times.partition_point(|time| *time <= last),

@@ -159,61 +159,163 @@ impl Windows {
         row: usize,
         identity: Identity,
     ) -> Applied {
+        let mut values = RowValues(vec![Cell::Null; self.columns.len()]);
+        match self.take(state, columns, row, identity, &mut values.0) {
+            Some(Taken { late, truncated }) => Applied::New { values, late, truncated },
+            None => Applied::Repeat,
+        }
+    }
+
+    /// [`Windows::apply`], whose values are written into `cells`, one for each window column, all null before; none
+    /// if the event is a repeat.
+    fn take(
+        &self,
+        state: &mut EntityState,
+        columns: &[Column],
+        row: usize,
+        identity: Identity,
+        cells: &mut [Cell],
+    ) -> Option<Taken> {
         if state.shape != self.empty.shape {
             state.clone_from(&self.empty);
         }
-        let mut values = RowValues(vec![Cell::Null; self.columns.len()]);
         let (mut late, mut truncated) = (false, false);
         // Decode refuses an event without a time; there is nothing to keep of one.
         let time = self.time.and_then(|slot| columns.get(slot)).and_then(|c| c.timestamp(row));
-        let Some(time) = time else {
-            return Applied::New { values, late, truncated };
-        };
+        let Some(time) = time else { return Some(Taken { late, truncated }) };
         if self.recent.is_some() && state.recent.holds(identity) {
-            return Applied::Repeat;
+            return None;
         }
         let previous = state.greatest;
         let greatest = previous.map_or(time, |previous| previous.max(time));
         state.greatest = Some(greatest);
         for (group, tiles) in self.groups.iter().zip(&mut state.tiles) {
-            late |= group.apply(tiles, columns, row, time, greatest, &mut values.0);
+            late |= group.apply(tiles, columns, row, time, greatest, cells);
         }
         for (ring, events) in self.rings.iter().zip(&mut state.events) {
-            let outcome = ring.apply(events, columns, row, time, greatest, &mut values.0);
+            let outcome = ring.apply(events, columns, row, time, greatest, cells);
             late |= outcome.late;
             truncated |= outcome.truncated;
         }
         for (sessions, open) in self.sessions.iter().zip(&mut state.sessions) {
             let entity = self.entity.and_then(|slot| columns.get(slot));
             let entity = entity.map_or(Value::Null, |column| column.get(row));
-            late |= sessions.apply(open, entity, time, previous, &mut values.0);
+            late |= sessions.apply(open, entity, time, previous, cells);
         }
         if let Some(recent) = &self.recent {
             recent.apply(&mut state.recent, identity, time, greatest);
         }
         state.late = state.late.saturating_add(u64::from(late));
         state.truncated = state.truncated.saturating_add(u64::from(truncated));
-        Applied::New { values, late, truncated }
+        Some(Taken { late, truncated })
     }
 
     /// Puts the values of `rows` (one for each row of the batch, `None` where there is none) into the window
     /// columns among `columns`, which are replaced.
     pub fn fill(&self, columns: &mut [Column], rows: &[Option<RowValues>]) {
-        for (i, (slot, _, kind)) in self.columns.iter().enumerate() {
-            let Some(column) = slot.and_then(|slot| columns.get_mut(slot)) else { continue };
-            *column = Column::new(*kind);
-            for row in rows {
-                let digits;
-                let cell = row.as_ref().and_then(|values| values.0.get(i));
-                column.push(match cell.copied().unwrap_or_default() {
-                    Cell::Null => Value::Null,
-                    Cell::Long(x) => Value::Long(x),
-                    Cell::Double(x) => Value::Double(x),
+        let mut filling = Filling::new(self, rows.len());
+        for row in rows {
+            let cells = filling.row();
+            for (cell, value) in cells.iter_mut().zip(row.iter().flat_map(|values| &values.0)) {
+                *cell = *value;
+            }
+        }
+        filling.finish(columns);
+    }
+}
+
+/// What became of an event that was taken in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Taken {
+    /// As in [`Applied::New`].
+    pub late: bool,
+    truncated: bool,
+}
+
+/// So many rows become parts of columns together: what was written is near when it is read.
+const TOGETHER: usize = 64;
+
+/// The window columns of a batch while its events are taken in, row by row.
+#[derive(Debug)]
+pub(crate) struct Filling<'w> {
+    windows: &'w Windows,
+    columns: Vec<Column>,
+    /// Those of at most [`TOGETHER`] rows, row by row.
+    cells: Vec<Cell>,
+}
+
+impl<'w> Filling<'w> {
+    /// Of a batch of `rows` rows.
+    pub fn new(windows: &'w Windows, rows: usize) -> Self {
+        let column = |(_, _, kind): &(Option<usize>, String, Type)| {
+            let mut column = Column::new(*kind);
+            column.reserve(rows);
+            column
+        };
+        let cells = Vec::with_capacity(windows.columns.len() * TOGETHER.min(rows));
+        Filling { windows, columns: windows.columns.iter().map(column).collect(), cells }
+    }
+
+    /// The next row, which has no values.
+    pub fn skip(&mut self) {
+        self.row();
+    }
+
+    /// The next row has the values of its event; none if that is a repeat, which has no values.
+    pub fn apply(
+        &mut self,
+        state: &mut EntityState,
+        columns: &[Column],
+        row: usize,
+        identity: Identity,
+    ) -> Option<Taken> {
+        let windows = self.windows;
+        windows.take(state, columns, row, identity, self.row())
+    }
+
+    /// The cells of the next row, all null.
+    fn row(&mut self) -> &mut [Cell] {
+        let width = self.columns.len();
+        if self.cells.len() >= width * TOGETHER {
+            self.flush();
+        }
+        let start = self.cells.len();
+        self.cells.resize(start + width, Cell::Null);
+        &mut self.cells[start..]
+    }
+
+    fn flush(&mut self) {
+        let (width, cells) = (self.columns.len().max(1), &self.cells);
+        for (at, column) in self.columns.iter_mut().enumerate() {
+            let cells = cells.chunks_exact(width).filter_map(|row| row.get(at).copied());
+            match column.kind() {
+                Type::Long => column.extend_longs(cells.map(|cell| match cell {
+                    Cell::Long(x) => Some(x),
+                    _ => None,
+                })),
+                Type::Double => column.extend_doubles(cells.map(|cell| match cell {
+                    Cell::Double(x) => Some(x),
+                    _ => None,
+                })),
+                _ => cells.for_each(|cell| match cell {
                     Cell::Id(id) => {
-                        digits = hex(id);
-                        Value::String(std::str::from_utf8(&digits).unwrap_or_default())
+                        let digits = hex(id);
+                        let digits = std::str::from_utf8(&digits).unwrap_or_default();
+                        column.push(Value::String(digits));
                     }
-                });
+                    _ => column.push(Value::Null),
+                }),
+            }
+        }
+        self.cells.clear();
+    }
+
+    /// Puts them into their places among `columns`, which are replaced.
+    pub fn finish(mut self, columns: &mut [Column]) {
+        self.flush();
+        for ((slot, ..), made) in self.windows.columns.iter().zip(self.columns) {
+            if let Some(column) = slot.and_then(|slot| columns.get_mut(slot)) {
+                *column = made;
             }
         }
     }

@@ -5,6 +5,7 @@
 //! Times are differences from their neighbours, whole numbers are varints, doubles are their bits. The order of
 //! everything is fixed, so that equal states have equal bytes.
 
+use smallvec::SmallVec;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::recipe::Recipe;
@@ -29,8 +30,9 @@ pub struct EntityState {
     pub(super) late: u64,
     pub(super) truncated: u64,
     pub(super) tiles: Vec<Tiles>,
-    pub(super) events: Vec<Events>,
-    pub(super) sessions: Vec<Open>,
+    // Mostly one of each, and then it is where the state is.
+    pub(super) events: SmallVec<[Events; 1]>,
+    pub(super) sessions: SmallVec<[Open; 1]>,
     pub(super) recent: Ids,
 }
 
@@ -58,7 +60,7 @@ impl EntityState {
             shape: xxh3_64(text.as_bytes()),
             tiles: windows.groups.iter().map(|group| group.empty()).collect(),
             events: windows.rings.iter().map(|ring| ring.empty()).collect(),
-            sessions: vec![Open::default(); windows.sessions.len()],
+            sessions: windows.sessions.iter().map(|_| Open::default()).collect(),
             ..EntityState::default()
         }
     }
@@ -154,8 +156,8 @@ impl EntityState {
             late,
             truncated,
             tiles,
-            events,
-            sessions,
+            events: events.into_iter().collect(),
+            sessions: sessions.into_iter().collect(),
             recent: Ids(recent),
         })
     }

@@ -29,6 +29,23 @@ impl Tally {
         Tally { count: 1, sum: x, max: x }
     }
 
+    /// Adds values one after another; NaN is a missing one.
+    #[inline]
+    fn add_all<'v>(&mut self, values: impl Iterator<Item = &'v f64> + Clone) {
+        let (mut count, mut sum, mut max) = (0u64, self.sum, self.max);
+        for x in values.clone() {
+            count += 1;
+            sum += x;
+            max = if *x > max { *x } else { max };
+        }
+        if !sum.is_nan() {
+            *self = Tally { count: self.count.saturating_add(count), sum, max };
+            return;
+        }
+        // One is missing, or the sum went beyond the doubles on both sides.
+        values.filter(|x| !x.is_nan()).for_each(|x| self.merge(Tally::of(*x)));
+    }
+
     /// Adds what comes after.
     pub fn merge(&mut self, after: Tally) {
         self.count = self.count.saturating_add(after.count);
@@ -68,19 +85,17 @@ impl Tallies {
         let (front, back) = values.as_slices();
         for (input, tally) in self.tallies.iter_mut().enumerate() {
             let (mut at, end) = (range.start * width + input, range.end * width);
-            // The tally in registers: it is all that this loop does.
-            let mut all = *tally;
             for (slice, before) in [(front, 0), (back, front.len())] {
                 let end = end.min(before + slice.len());
                 if at < end {
                     let here = slice.get(at - before..end - before).unwrap_or_default();
-                    for x in here.iter().step_by(width.max(1)).filter(|x| !x.is_nan()) {
-                        all.merge(Tally::of(*x));
+                    match width {
+                        1 => tally.add_all(here.iter()),
+                        _ => tally.add_all(here.iter().step_by(width.max(1))),
                     }
                     at += (end - at).div_ceil(width.max(1)) * width.max(1);
                 }
             }
-            *tally = all;
         }
     }
 
