@@ -299,6 +299,11 @@ impl Texts {
         &self.offsets
     }
 
+    /// The bytes of all texts, and maybe others between them.
+    pub(crate) fn all(&self) -> &[u8] {
+        self.text.as_bytes()
+    }
+
     /// [`short_text`] of the text at `index`, which must be below [`Texts::len`]; none if it is longer.
     #[inline]
     pub(crate) fn short(&self, index: usize) -> Option<u128> {
