@@ -238,6 +238,9 @@ impl Engine {
     /// What is said of a row that fails these rules, by index.
     fn verdict(&self, mut failed: Vec<usize>) -> Verdict {
         let Some(rules) = &self.rules else { return Verdict::default() };
+        if failed.is_empty() {
+            return Verdict { rules: rules.shared_hash(), ..Verdict::default() };
+        }
         let (actions, text) = (rules.actions(), |&rule: &usize| rules.texts()[rule].clone());
         failed.sort_by_key(|&rule| actions[rule]);
         let warned = failed.partition_point(|&rule| actions[rule] < RowAction::Warn);

@@ -19,7 +19,7 @@ use super::row_test::Finding;
 use super::tree::{
     Comparison, Condition, Date, Number, Ruleset, Test, Text, TimeUnit, VariableValue,
 };
-use crate::column::{Column, Type, Value, Values};
+use crate::column::{self, Column, Type, Value, Values};
 use crate::pattern::Pattern;
 use crate::record::Row;
 use crate::{number, timestamp};
@@ -69,30 +69,46 @@ struct Texts {
 const FEW: usize = 16;
 
 /// A text of at most seven bytes as a number that no other text has.
-fn word(text: &str) -> Option<u64> {
-    let bytes = text.as_bytes();
-    let mut word = [0; 8];
-    word.get_mut(..bytes.len()).filter(|place| place.len() < 8)?.copy_from_slice(bytes);
-    word[7] = bytes.len() as u8;
-    Some(u64::from_le_bytes(word))
+fn word(text: &[u8]) -> Option<u64> {
+    column::short_text(text).and_then(of_short)
+}
+
+/// [`word`] of what [`column::short_text`] made of a text.
+#[inline]
+fn of_short(short: u128) -> Option<u64> {
+    let length = (short >> 120) as u64;
+    (length < 8).then_some(short as u64 | length << 56)
 }
 
 impl Texts {
     fn new<'a>(texts: impl Iterator<Item = &'a str>, empty: bool, blank: bool) -> Self {
         let texts: HashSet<String> = texts.map(str::to_owned).collect();
-        let short: Vec<u64> = texts.iter().filter_map(|text| word(text)).collect();
+        let short: Vec<u64> = texts.iter().filter_map(|text| word(text.as_bytes())).collect();
         let short = if short.len() > FEW { Vec::new() } else { short };
         Texts { short, texts, empty, blank }
     }
 
     fn contain(&self, text: &str) -> bool {
-        let is_named = match word(text) {
+        let is_named = match word(text.as_bytes()) {
             Some(word) if !self.short.is_empty() => self.short.contains(&word),
             _ => self.texts.contains(text),
         };
-        is_named
-            || self.empty && text.is_empty()
-            || self.blank && !text.is_empty() && text.trim().is_empty()
+        is_named || self.is_blank(text)
+    }
+
+    /// [`Texts::contain`] of the text at `at`.
+    #[inline]
+    fn contain_at(&self, texts: &column::Texts, at: usize) -> bool {
+        let word = texts.short(at).and_then(of_short);
+        match word.filter(|_| !self.short.is_empty()) {
+            Some(word) => self.short.contains(&word) || self.is_blank(texts.get(at)),
+            None => self.contain(texts.get(at)),
+        }
+    }
+
+    /// Whether a text is one of the kinds of blank ones that were named.
+    fn is_blank(&self, text: &str) -> bool {
+        self.empty && text.is_empty() || self.blank && !text.is_empty() && text.trim().is_empty()
     }
 }
 
@@ -178,22 +194,25 @@ impl ColumnValues {
     /// Whether each value of `column` passes: [`ColumnValues::find`] of all, without a detour where the column's type is
     /// the one that the condition is about. `passed` has a place for each of `rows`, whose arrival is `now()`.
     pub fn judge(&self, column: &Column, rows: &[Row], passed: &mut [bool]) {
-        let judge = |passed: &mut [bool], test: &dyn Fn(usize) -> bool| {
-            for (at, passed) in passed.iter_mut().enumerate() {
-                *passed = if column.is_valid(at) { test(at) } else { self.null_passes };
-            }
-        };
         match (&self.test, column.values()) {
-            (ValueTest::Any(passes), _) => judge(passed, &|_| *passes),
-            (ValueTest::Number(test), Values::Double(x)) => judge(passed, &|at| test.holds(x[at])),
+            (ValueTest::Any(passes), _) => self.each(column, passed, |_| *passes),
+            (ValueTest::Number(test), Values::Double(x)) => {
+                self.each(column, passed, |at| test.holds(x[at]));
+            }
             (ValueTest::Number(test), Values::Long(x)) => {
-                judge(passed, &|at| test.holds(x[at] as f64));
+                self.each(column, passed, |at| test.holds(x[at] as f64));
             }
             (ValueTest::Members(not, Members::Texts(texts)), Values::String(x)) => {
-                judge(passed, &|at| texts.contain(x.get(at)) != *not);
+                self.each(column, passed, |at| texts.contain_at(x, at) != *not);
             }
             (ValueTest::Matches(not, pattern), Values::String(x)) => {
-                judge(passed, &|at| pattern.matches(x.get(at)) != *not);
+                self.each(column, passed, |at| pattern.matches(x.get(at)) != *not);
+            }
+            (
+                ValueTest::Date(Test::Compare(comparison, Day::Fixed(day)), _),
+                Values::Timestamp(x),
+            ) => {
+                self.each(column, passed, |at| comparison.holds(dates::day_of_micros(x[at]), *day));
             }
             _ => {
                 for (at, (passed, row)) in passed.iter_mut().zip(rows).enumerate() {
@@ -201,6 +220,19 @@ impl ColumnValues {
                     *passed = found == Finding::Passes;
                 }
             }
+        }
+    }
+
+    /// Whether each value of `column` passes `test`, which is asked of those that are there.
+    #[inline]
+    fn each(&self, column: &Column, passed: &mut [bool], test: impl Fn(usize) -> bool) {
+        let valid = column.validity();
+        if valid.all() {
+            passed.iter_mut().enumerate().for_each(|(at, passed)| *passed = test(at));
+            return;
+        }
+        for (at, passed) in passed.iter_mut().enumerate() {
+            *passed = if valid.get(at) { test(at) } else { self.null_passes };
         }
     }
 }

@@ -29,6 +29,7 @@ impl NumberTest {
     }
 
     /// Whether `x` meets the condition. `x` is in canonical form, and so are the operands.
+    #[inline]
     pub fn holds(&self, x: f64) -> bool {
         match self {
             NumberTest::Compare(comparison, Some(y)) => comparison.holds(x, *y),
