@@ -7,4 +7,5 @@
 pub mod arguments;
 pub mod clock;
 pub mod line;
+pub mod program;
 pub mod runtime;

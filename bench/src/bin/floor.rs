@@ -7,83 +7,110 @@
 //!   back to nothing: what it does not expect it counts as malformed (S1).
 //! - `print`: 34 doubles and 7 terms of a text for each event, with at most six decimals (S5).
 
-#![expect(clippy::print_stdout, reason = "the line is the program's answer")]
-
 use std::hint::black_box;
 use std::process::ExitCode;
 
-use leat_bench::arguments::Arguments;
 use leat_bench::clock::{Laps, Times};
-use leat_bench::line::{Who, line};
-use leat_bench::runtime::{Payloads, parse};
+use leat_bench::program::{self, Round};
+use leat_bench::runtime::parse;
 use memchr::memmem::Finder;
-use serde_json::json;
+use serde_json::{Value, json};
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(line) => {
-            println!("{line}");
-            ExitCode::SUCCESS
-        }
-        Err(why) => {
-            eprintln!("bench-floor: {why}");
-            ExitCode::FAILURE
+    program::main("bench-floor", |args| {
+        let variant = args.wanted("--variant")?;
+        let part = match variant {
+            "runtime" => Part::Runtime,
+            "decode" => Part::Decode,
+            "print" => Part::Print,
+            other => {
+                return Err(format!("--variant: `{other}` is none of runtime, decode, print"));
+            }
+        };
+        program::measure(args, ("floor", variant), 5, || Ok(Floor::new(part)))
+    })
+}
+
+/// Which part is measured.
+#[derive(Clone, Copy)]
+enum Part {
+    Runtime,
+    Decode,
+    Print,
+}
+
+struct Floor {
+    part: Part,
+    finder: Finder<'static>,
+    times: Times,
+    arena: Vec<u8>,
+    csv: Vec<u8>,
+    events: usize,
+    read: usize,
+}
+
+impl Floor {
+    fn new(part: Part) -> Self {
+        Floor {
+            part,
+            finder: Finder::new(b"\"data\":\""),
+            times: Times::default(),
+            arena: Vec::new(),
+            csv: Vec::new(),
+            events: 0,
+            read: 0,
         }
     }
 }
 
-fn run() -> Result<String, String> {
-    let args = Arguments::of_process();
-    let (input, variant) = (args.input()?, args.wanted("--variant")?);
-    let finder = Finder::new(b"\"data\":\"");
-    let (mut rounds, mut counted) = (Vec::new(), (0, 0));
-    for _ in 0..args.number("--repeat", 5)?.max(1) {
-        let (mut times, mut events, mut read) = (Times::default(), 0, 0);
-        let (mut arena, mut csv) = (Vec::new(), Vec::new());
-        let mut payloads = Payloads::open(input)?;
-        while let Some(payload) = payloads.read()? {
-            let records = finder.find_iter(payload).count();
-            let mut laps = Laps::new();
-            match variant {
-                "runtime" => {
-                    black_box(parse(payload)?);
-                    laps.end(0, &mut times);
-                    read += records;
-                }
-                "decode" => {
-                    arena.clear();
-                    for at in finder.find_iter(payload) {
-                        let data = &payload[at + 8..];
-                        let end = memchr::memchr(b'"', data).unwrap_or_default();
-                        let start = arena.len();
-                        let decoded =
-                            base64_simd::STANDARD.decode_append(&data[..end], &mut arena).is_ok();
-                        let fields = Cursor(&arena[start..]).transaction().filter(|_| decoded);
-                        read += usize::from(fields.is_some_and(|fields| fields.look()));
-                    }
-                    laps.end(0, &mut times);
-                }
-                "print" => {
-                    csv.clear();
-                    for at in 0..records {
-                        print(at as f64 * 1.618_033, &mut csv);
-                    }
-                    black_box(&csv);
-                    laps.end(4, &mut times);
-                    read += records;
-                }
-                other => {
-                    return Err(format!("--variant: `{other}` is none of runtime, decode, print"));
-                }
+impl Round for Floor {
+    fn payload(&mut self, payload: &[u8]) -> Result<(), String> {
+        let Floor { finder, times, arena, csv, read, .. } = self;
+        let records = finder.find_iter(payload).count();
+        let mut laps = Laps::new();
+        match self.part {
+            Part::Runtime => {
+                black_box(parse(payload)?);
+                laps.end(0, times);
+                *read += records;
             }
-            events += records;
+            Part::Decode => {
+                arena.clear();
+                for at in finder.find_iter(payload) {
+                    let data = &payload[at + 8..];
+                    let end = memchr::memchr(b'"', data).unwrap_or_default();
+                    let start = arena.len();
+                    let decoded = base64_simd::STANDARD.decode_append(&data[..end], arena).is_ok();
+                    let fields = Cursor(&arena[start..]).transaction().filter(|_| decoded);
+                    *read += usize::from(fields.is_some_and(|fields| fields.look()));
+                }
+                laps.end(0, times);
+            }
+            Part::Print => {
+                csv.clear();
+                for at in 0..records {
+                    print(at as f64 * 1.618_033, csv);
+                }
+                black_box(&csv);
+                laps.end(4, times);
+                *read += records;
+            }
         }
-        rounds.push(times);
-        counted = (events, read);
+        self.events += records;
+        Ok(())
     }
-    let (events, read) = counted;
-    let check = json!({"read": read});
-    Ok(line(&Who { peer: "floor", variant, input, events }, &rounds, check))
+
+    fn times(&self) -> Times {
+        self.times
+    }
+
+    fn events(&self) -> usize {
+        self.events
+    }
+
+    fn check(&self) -> Value {
+        json!({"read": self.read})
+    }
 }
 
 /// What is left of a record.

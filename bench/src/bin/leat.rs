@@ -11,10 +11,8 @@
 //!
 //! `--sums` names sums over all rows for `check`; a COLUMN that ends in `*` is all columns that begin so.
 
-#![expect(clippy::print_stdout, reason = "the line is the program's answer")]
-
 use std::collections::{HashMap, HashSet};
-use std::io::Write;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::process::ExitCode;
 
 use leat::column::Column;
@@ -27,24 +25,16 @@ use leat::record::{Identity, Reject};
 use leat::windows::{Applied, EntityState};
 use leat_bench::arguments::Arguments;
 use leat_bench::clock::{Laps, Times};
-use leat_bench::line::{Who, line, rounded};
-use leat_bench::runtime::{Payloads, parse};
+use leat_bench::line::rounded;
+use leat_bench::program::{self, text};
+use leat_bench::runtime::parse;
 use serde_json::{Map, Value, json};
 
 /// Only for measurements: what it tokenizes is made up.
 const SECRET: &[u8] = b"leat: this secret is public; its tokens hide nothing";
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(line) => {
-            println!("{line}");
-            ExitCode::SUCCESS
-        }
-        Err(why) => {
-            eprintln!("bench-leat: {why}");
-            ExitCode::FAILURE
-        }
-    }
+    program::main("bench-leat", run)
 }
 
 /// The benchmark's rule about a batch.
@@ -58,8 +48,7 @@ enum Variant {
     Items,
 }
 
-fn run() -> Result<String, String> {
-    let args = Arguments::of_process();
+fn run(args: &Arguments) -> Result<String, String> {
     let (word, variant) = match args.after("--variant").unwrap_or("stages") {
         word @ "stages" => (word, Variant::Stages),
         word @ "intake" => (word, Variant::Intake),
@@ -73,31 +62,7 @@ fn run() -> Result<String, String> {
     let features = Features::bind(engine.recipe(), engine.plan(), &state)
         .map_err(|why| format!("{path}: {why}"))?;
     let sums = Sums::new(args.after("--sums").unwrap_or_default(), &features)?;
-    let input = args.input()?;
-    let mut dump = match args.after("--dump") {
-        Some(path) => Some(std::fs::File::create(path).map_err(|why| format!("{path}: {why}"))?),
-        None => None,
-    };
-    let (mut rounds, mut last) = (Vec::new(), (0, Value::Null));
-    for _ in 0..args.number("--repeat", 3)?.max(1) {
-        let mut round = Round::new(&engine, &features, &sums, variant);
-        let mut payloads = Payloads::open(input)?;
-        while let Some(payload) = payloads.read()? {
-            round.payload(payload)?;
-            if let Some(file) = &mut dump {
-                file.write_all(&round.csv).map_err(|why| why.to_string())?;
-            }
-        }
-        dump = None;
-        rounds.push(round.times);
-        last = (round.events, round.check());
-    }
-    let (events, check) = last;
-    Ok(line(&Who { peer: "leat", variant: word, input, events }, &rounds, check))
-}
-
-fn text(path: &str) -> Result<String, String> {
-    std::fs::read_to_string(path).map_err(|why| format!("{path}: {why}"))
+    program::measure(args, ("leat", word), 3, || Ok(Round::new(&engine, &features, &sums, variant)))
 }
 
 fn read_engine(path: &str) -> Result<Engine, String> {
@@ -145,6 +110,24 @@ impl Sums {
     }
 }
 
+/// Of an identity, which is a hash, nothing more is to be hashed.
+#[derive(Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = bytes.iter().fold(self.0, |hash, byte| hash.rotate_left(8) ^ u64::from(*byte));
+    }
+
+    fn write_u128(&mut self, identity: u128) {
+        self.0 = identity as u64;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 /// One time over all payloads.
 struct Round<'e> {
     engine: &'e Engine,
@@ -154,7 +137,7 @@ struct Round<'e> {
     replay: Replay<'e>,
     items: HashMap<Box<str>, Vec<u8>>,
     unique: bool,
-    ids: HashSet<Identity>,
+    ids: HashSet<Identity, BuildHasherDefault<Hashed>>,
     times: Times,
     csv: Vec<u8>,
     events: usize,
@@ -177,7 +160,7 @@ impl<'e> Round<'e> {
             unique: engine
                 .rules()
                 .is_some_and(|rules| rules.dataset_rules().iter().any(|rule| rule == UNIQUE)),
-            ids: HashSet::new(),
+            ids: HashSet::default(),
             times: Times::default(),
             csv: Vec::new(),
             events: 0,
@@ -188,7 +171,9 @@ impl<'e> Round<'e> {
             sum: vec![0.0; sums.0.len()],
         }
     }
+}
 
+impl program::Round for Round<'_> {
     fn payload(&mut self, payload: &[u8]) -> Result<(), String> {
         let (engine, times) = (self.engine, &mut self.times);
         let mut laps = Laps::new();
@@ -196,25 +181,16 @@ impl<'e> Round<'e> {
         let mut arena = Vec::new();
         let found = kinesis::open(event.get(), &mut arena).map_err(|why| why.to_string())?;
         let mut rejects = Vec::new();
-        let mut data = Vec::with_capacity(found.len());
+        let mut raw = Vec::with_capacity(found.len());
         for record in &found {
+            let coordinates = record.coordinates.clone();
             match record.bytes(&arena) {
-                Ok(bytes) => data.push((&record.coordinates, bytes)),
-                Err(reason) => rejects.push(Reject {
-                    coordinates: record.coordinates.clone(),
-                    reason,
-                    payload: record.raw().to_vec(),
-                }),
+                Ok(data) => raw.push(RawRecord { coordinates, data, landed: false }),
+                Err(reason) => {
+                    rejects.push(Reject { coordinates, reason, payload: record.raw().to_vec() });
+                }
             }
         }
-        let raw: Vec<RawRecord<'_>> = data
-            .iter()
-            .map(|(coordinates, data)| RawRecord {
-                coordinates: (*coordinates).clone(),
-                data,
-                landed: false,
-            })
-            .collect();
         let (mut batch, refused);
         if self.variant == Variant::Intake {
             let taken = engine.intake(&raw).map_err(|why| why.to_string())?;
@@ -222,11 +198,18 @@ impl<'e> Round<'e> {
             let Intake { batch: good, rejects: more, .. } = taken;
             let (by_rule, damaged): (Vec<_>, Vec<_>) =
                 more.into_iter().partition(|reject| is_of_a_rule(engine, reject));
-            (batch, refused) = (good, by_rule);
             rejects.extend(damaged);
+            refused = by_rule;
+            // The rule of a batch, of the rows that no other rule refused: it is no part of the call, and not counted.
+            self.ids.clear();
+            let is_first = |row: &usize| !self.unique || self.ids.insert(good.rows[*row].identity);
+            let first: Vec<usize> = (0..good.len()).filter(is_first).collect();
+            *self.failed.entry(UNIQUE.to_owned()).or_default() += good.len() - first.len();
+            batch = good.keep(&first);
             laps = Laps::new();
         } else {
             let mut decoded = engine.decoder().batch();
+            decoded.reserve(raw.len());
             for record in &raw {
                 engine.decoder().record(record, &mut decoded, &mut rejects);
             }
@@ -245,7 +228,7 @@ impl<'e> Round<'e> {
                 .iter()
                 .map(|&row| engine::reject(&decoded.rows[row], Vec::new()))
                 .collect::<Vec<_>>();
-            batch = if bad.is_empty() { decoded } else { decoded.gather(&good) };
+            batch = decoded.keep(&good);
             engine.derive(&mut batch);
             laps.end(1, times);
         }
@@ -277,9 +260,7 @@ impl<'e> Round<'e> {
         let made = self.features.apply(&batch.columns, batch.len());
         laps.end(2, times);
         self.csv.clear();
-        for row in 0..batch.len() {
-            csv::row(&made, row, &mut self.csv);
-        }
+        csv::rows(&made, &mut self.csv);
         laps.end(4, times);
 
         self.events += found.len();
@@ -305,7 +286,18 @@ impl<'e> Round<'e> {
         Ok(())
     }
 
-    /// What shows that the work was the same as another's.
+    fn rows(&self) -> &[u8] {
+        &self.csv
+    }
+
+    fn times(&self) -> Times {
+        self.times
+    }
+
+    fn events(&self) -> usize {
+        self.events
+    }
+
     fn check(&self) -> Value {
         let texts = self.engine.rules().map_or(&[][..], |rules| rules.texts());
         let failed: Vec<usize> = texts

@@ -6,59 +6,25 @@
 //! It takes the event as the function does ([`leat_bench::runtime::parse`]), then sonic-rs for the envelope and the
 //! records, base64-simd, the twelve rules as one mask, 24 features, text terms, windows of an hour and a day, CSV.
 
-#![expect(clippy::print_stdout, reason = "the line is the program's answer")]
-
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::io::Write;
 use std::process::ExitCode;
 
-use leat_bench::arguments::Arguments;
+use leat::number::print_whole;
 use leat_bench::clock::{Laps, Times};
-use leat_bench::line::{Who, line, rounded};
-use leat_bench::runtime::{Payloads, parse};
+use leat_bench::line::rounded;
+use leat_bench::program::{self, Round};
+use leat_bench::runtime::parse;
 use serde::Deserialize;
 use serde_json::json;
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(line) => {
-            println!("{line}");
-            ExitCode::SUCCESS
-        }
-        Err(why) => {
-            eprintln!("bench-plain: {why}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn run() -> Result<String, String> {
-    let args = Arguments::of_process();
-    let path = args.wanted("--params")?;
-    let text = std::fs::read(path).map_err(|why| format!("{path}: {why}"))?;
-    let params: Params = serde_json::from_slice(&text).map_err(|why| format!("{path}: {why}"))?;
-    let input = args.input()?;
-    let mut dump = match args.after("--dump") {
-        Some(path) => Some(std::fs::File::create(path).map_err(|why| format!("{path}: {why}"))?),
-        None => None,
-    };
-    let (mut rounds, mut last) = (Vec::new(), None);
-    for _ in 0..args.number("--repeat", 3)?.max(1) {
-        let mut pipeline = Pipeline::new(&params);
-        let mut payloads = Payloads::open(input)?;
-        while let Some(payload) = payloads.read()? {
-            pipeline.payload(payload)?;
-            if let Some(file) = &mut dump {
-                file.write_all(&pipeline.csv).map_err(|why| why.to_string())?;
-            }
-        }
-        dump = None;
-        rounds.push(pipeline.times);
-        last = Some((pipeline.events, pipeline.check()));
-    }
-    let (events, check) = last.unwrap_or_default();
-    Ok(line(&Who { peer: "plain", variant: "sonic", input, events }, &rounds, check))
+    program::main("bench-plain", |args| {
+        let path = args.wanted("--params")?;
+        let params: Params =
+            serde_json::from_str(&program::text(path)?).map_err(|why| format!("{path}: {why}"))?;
+        program::measure(args, ("plain", "sonic"), 3, || Ok(Pipeline::new(&params)))
+    })
 }
 
 /// What was learnt from a sample.
@@ -191,6 +157,8 @@ struct Pipeline<'p> {
     valid: usize,
     csv_bytes: usize,
     failed: [u32; 12],
+    /// Of those the ones of events that Leat's decode refuses, but for the one rule under which it does.
+    beyond: [u32; 12],
     sums: [f64; 10],
 }
 
@@ -211,61 +179,9 @@ impl<'p> Pipeline<'p> {
             valid: 0,
             csv_bytes: 0,
             failed: [0; 12],
+            beyond: [0; 12],
             sums: [0.0; 10],
         }
-    }
-
-    fn payload(&mut self, payload: &[u8]) -> Result<(), String> {
-        let mut times = self.times;
-        let mut laps = Laps::new();
-        let event = parse(payload)?;
-        let event: Event<'_> = sonic_rs::from_str(event.get()).map_err(|why| why.to_string())?;
-        let mut arena = std::mem::take(&mut self.arena);
-        arena.clear();
-        arena.reserve(payload.len());
-        let mut ends = Vec::with_capacity(event.records.len());
-        for record in &event.records {
-            let _ = base64_simd::STANDARD.decode_append(record.kinesis.data.as_bytes(), &mut arena);
-            ends.push(arena.len());
-        }
-        let mut from = 0;
-        let mut rows: Vec<Transaction<'_>> = Vec::with_capacity(ends.len());
-        for end in ends {
-            match sonic_rs::from_slice(&arena[std::mem::replace(&mut from, end)..end]) {
-                Ok(row) => rows.push(row),
-                Err(_) => self.malformed += 1,
-            }
-        }
-        self.events += event.records.len();
-        laps.end(0, &mut times);
-        let good = self.validate(&rows);
-        laps.end(1, &mut times);
-        let mut terms = Vec::with_capacity(good.len() * 8);
-        let mut scalars: Vec<(Scalars, usize)> = Vec::with_capacity(good.len());
-        for row in &good {
-            let made = self.scalars(row);
-            self.terms(row.of.description.as_deref().unwrap_or_default(), &mut terms);
-            scalars.push((made, terms.len()));
-        }
-        laps.end(2, &mut times);
-        let windows: Vec<[f64; 10]> = good.iter().map(|row| self.windows(row)).collect();
-        laps.end(3, &mut times);
-        self.write(&scalars, &windows, &terms);
-        laps.end(4, &mut times);
-        self.valid += good.len();
-        self.csv_bytes += self.csv.len();
-        for ((scalars, _), windows) in scalars.iter().zip(&windows) {
-            let [.., c24, s24, _, _, since, session] = *windows;
-            let picked = [scalars[0], scalars[12], scalars[3], scalars[18], 0.0];
-            let picked = picked.into_iter().chain([c24, s24, windows[3], since, session]);
-            self.sums.iter_mut().zip(picked).for_each(|(sum, x)| *sum += x);
-        }
-        self.sums[4] += terms.iter().map(|(_, x)| x).sum::<f64>();
-        (self.times, self.arena) = (times, Vec::new());
-        drop(good);
-        drop(rows);
-        self.arena = arena;
-        Ok(())
     }
 
     fn validate<'t, 'a>(&mut self, rows: &'t [Transaction<'a>]) -> Vec<Good<'t, 'a>> {
@@ -301,8 +217,17 @@ impl<'p> Pipeline<'p> {
                     good.push(Good { of, customer, merchant, amount, millis, month });
                 }
                 _ => {
-                    for (rule, count) in self.failed.iter_mut().enumerate() {
+                    // Without id, time or customer, in this order, or with what is no time, there is no event for Leat.
+                    let no_time = time == Some(None);
+                    let refusals = [(0, id.is_none()), (1, time.is_none()), (10, no_time)];
+                    let customer = (2, of.customer_id.is_none());
+                    let refused = refusals.into_iter().chain([customer]).find(|(_, is)| *is);
+                    let beyond = refused.map_or(0, |(rule, _)| failed & !(1 << rule));
+                    for (rule, (count, more)) in
+                        self.failed.iter_mut().zip(&mut self.beyond).enumerate()
+                    {
                         *count += u32::from(failed >> rule & 1);
+                        *more += u32::from(beyond >> rule & 1);
                     }
                 }
             }
@@ -415,18 +340,86 @@ impl<'p> Pipeline<'p> {
                 if at > 0 {
                     csv.push(b' ');
                 }
-                whole(i64::from(*term), csv);
+                print_whole(i64::from(*term), csv);
                 csv.push(b':');
                 number((weight * 1e6).round() / 1e6, csv);
             }
             csv.push(b'\n');
         }
     }
+}
+
+impl Round for Pipeline<'_> {
+    fn payload(&mut self, payload: &[u8]) -> Result<(), String> {
+        let mut times = self.times;
+        let mut laps = Laps::new();
+        let event = parse(payload)?;
+        let event: Event<'_> = sonic_rs::from_str(event.get()).map_err(|why| why.to_string())?;
+        let mut arena = std::mem::take(&mut self.arena);
+        arena.clear();
+        arena.reserve(payload.len());
+        let mut ends = Vec::with_capacity(event.records.len());
+        for record in &event.records {
+            let _ = base64_simd::STANDARD.decode_append(record.kinesis.data.as_bytes(), &mut arena);
+            ends.push(arena.len());
+        }
+        let mut from = 0;
+        let mut rows: Vec<Transaction<'_>> = Vec::with_capacity(ends.len());
+        for end in ends {
+            match sonic_rs::from_slice(&arena[std::mem::replace(&mut from, end)..end]) {
+                Ok(row) => rows.push(row),
+                Err(_) => self.malformed += 1,
+            }
+        }
+        self.events += event.records.len();
+        laps.end(0, &mut times);
+        let good = self.validate(&rows);
+        laps.end(1, &mut times);
+        let mut terms = Vec::with_capacity(good.len() * 8);
+        let mut scalars: Vec<(Scalars, usize)> = Vec::with_capacity(good.len());
+        for row in &good {
+            let made = self.scalars(row);
+            self.terms(row.of.description.as_deref().unwrap_or_default(), &mut terms);
+            scalars.push((made, terms.len()));
+        }
+        laps.end(2, &mut times);
+        let windows: Vec<[f64; 10]> = good.iter().map(|row| self.windows(row)).collect();
+        laps.end(3, &mut times);
+        self.write(&scalars, &windows, &terms);
+        laps.end(4, &mut times);
+        self.valid += good.len();
+        self.csv_bytes += self.csv.len();
+        for ((scalars, _), windows) in scalars.iter().zip(&windows) {
+            let [.., c24, s24, _, _, since, session] = *windows;
+            let picked = [scalars[0], scalars[12], scalars[3], scalars[18], 0.0];
+            let picked = picked.into_iter().chain([c24, s24, windows[3], since, session]);
+            self.sums.iter_mut().zip(picked).for_each(|(sum, x)| *sum += x);
+        }
+        self.sums[4] += terms.iter().map(|(_, x)| x).sum::<f64>();
+        (self.times, self.arena) = (times, Vec::new());
+        drop(good);
+        drop(rows);
+        self.arena = arena;
+        Ok(())
+    }
+
+    fn rows(&self) -> &[u8] {
+        &self.csv
+    }
+
+    fn times(&self) -> Times {
+        self.times
+    }
+
+    fn events(&self) -> usize {
+        self.events
+    }
 
     fn check(&self) -> serde_json::Value {
         let s = &self.sums;
         json!({
             "malformed": self.malformed, "valid": self.valid, "fail": self.failed,
+            "beyond": self.beyond,
             "csv_bytes": self.csv_bytes, "amount_std": rounded(s[0], 3), "target": rounded(s[1], 3),
             "bin": s[2], "sin": rounded(s[3], 3), "text": rounded(s[4], 3), "c24": s[5],
             "s24": rounded(s[6], 2), "m1": rounded(s[7], 2), "since": rounded(s[8], 3), "sess": s[9],
@@ -507,26 +500,8 @@ fn time(text: &str) -> Option<(i64, u32)> {
 fn number(x: f64, out: &mut Vec<u8>) {
     let whole_part = x as i64;
     if whole_part as f64 == x && whole_part.abs() < 1_000_000_000_000_000 {
-        whole(whole_part, out);
+        print_whole(whole_part, out);
     } else {
         out.extend_from_slice(zmij::Buffer::new().format_finite(x).as_bytes());
     }
-}
-
-fn whole(x: i64, out: &mut Vec<u8>) {
-    let mut digits = [0u8; 20];
-    let mut at = digits.len();
-    let mut rest = x.unsigned_abs();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
-    if x < 0 {
-        out.push(b'-');
-    }
-    out.extend_from_slice(&digits[at..]);
 }
