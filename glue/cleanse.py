@@ -40,6 +40,8 @@ ROW_GROUP = 100_000
 GZIP = b"\x1f\x8b"
 BOM = b"\xef\xbb\xbf"
 BLANKS = b" \t\n\r\x0c"  # as the engine has them
+SAMPLES = 5  # of the rows that a rule rejects, the record names so many places
+NAMED = 20  # and the last line of a run that is refused so many rules
 
 LINES = pa.schema(
     [("source", "string"), ("line", "int64"), ("data", "binary"), ("trusted", "bool"), ("damage", "string")]
@@ -277,6 +279,8 @@ class Setting(NamedTuple):
     quarantine: str
     unit: str
     buckets: int
+    dataset: str
+    now: str | None  # the run's logical time: when its manifest was made
 
 
 def engine(setting: Setting, store: Store) -> leat.Engine:
@@ -287,6 +291,7 @@ def engine(setting: Setting, store: Store) -> leat.Engine:
             secret=store.secret(setting.keys),
             recipe_file=setting.recipe_url,
             rules_file=setting.rules_url,
+            now=setting.now,
         )
     except ValueError as why:
         raise Failed(f"Recipe.Invalid: {why}") from None
@@ -325,6 +330,37 @@ def with_added(schema: pa.Schema) -> pa.Schema:
 # ---------------------------------------------------------------- second stage: rows to files
 
 
+class Rejected:
+    """The rows that each rule rejected: how many, and of the first ones by object and line where they stand, and why."""
+
+    def __init__(self):
+        self.rules: dict[str, dict] = {}
+
+    def add(self, rule: str, source: str, line: int, quarantined: str) -> None:
+        found = self.rules.setdefault(rule, {"count": 0, "reason": "", "samples": []})
+        found["count"] += 1
+        place, samples = {"source": source, "line": line + 1}, found["samples"]
+        if len(samples) == SAMPLES and placed(place) >= placed(samples[-1]):
+            return
+        samples.append(place)
+        samples.sort(key=placed)
+        del samples[SAMPLES:]
+        if samples[0] is place:
+            found["reason"] = json.loads(quarantined)["reason"]
+
+    def merge(self, other: dict[str, dict]) -> None:
+        for rule, found in other.items():
+            known = self.rules.setdefault(rule, {"count": 0, "reason": "", "samples": []})
+            known["count"] += found["count"]
+            if not known["samples"] or placed(found["samples"][0]) < placed(known["samples"][0]):
+                known["reason"] = found["reason"]
+            known["samples"] = sorted(known["samples"] + found["samples"], key=placed)[:SAMPLES]
+
+
+def placed(place: dict) -> tuple[str, int]:
+    return place["source"], place["line"]
+
+
 class Files:
     """Writes the rows of one task, which come ordered by date and bucket: a Parquet file for each pair, cut at a million rows,
     and one quarantine file. A task that runs twice writes files of other names: only what it answers is published."""
@@ -336,7 +372,7 @@ class Files:
         self.open: tuple[str, int] | None = None
         self.writer: pq.ParquetWriter | None = None
         self.rows, self.metrics = 0, ""
-        self.rejects, self.rules = None, Counter()
+        self.rejects, self.rejected = None, Rejected()
 
     def add(self, batch: pa.RecordBatch) -> Iterator[tuple]:
         table = pa.Table.from_batches([batch])
@@ -385,9 +421,10 @@ class Files:
     def reject(self, table: pa.Table) -> None:
         if table.num_rows and self.rejects is None:
             self.rejects = open(os.path.join(self.scratch, "part.jsonl"), "w", encoding="utf-8", newline="\n")
-        for line, rule in zip(table["_quarantine"].to_pylist(), table["_rule"].to_pylist()):
-            self.rejects.write(line + "\n")
-            self.rules[rule] += 1
+        columns = (table[name].to_pylist() for name in ("_quarantine", "_rule", "_source", "_line"))
+        for quarantined, rule, source, line in zip(*columns):
+            self.rejects.write(quarantined + "\n")
+            self.rejected.add(rule, source, line, quarantined)
 
     def end(self) -> Iterator[tuple]:
         yield from self.close()
@@ -397,7 +434,7 @@ class Files:
             self.store.put_file(f"{self.setting.quarantine}/{name}", self.rejects.name)
             with open(self.rejects.name, "rb") as file:
                 rows = sum(1 for _ in file)
-            yield ("quarantine", name, rows, os.path.getsize(self.rejects.name), json.dumps(self.rules), None)
+            yield ("quarantine", name, rows, os.path.getsize(self.rejects.name), json.dumps(self.rejected.rules), None)
 
 
 def runs(pairs: Iterable[tuple]) -> Iterator[tuple[tuple, int]]:
@@ -457,6 +494,8 @@ def settings(store: Store, arguments: argparse.Namespace, manifest: dict) -> Set
         quarantine=arguments.quarantine.rstrip("/"),
         unit=manifest["id"],
         buckets=arguments.buckets,
+        dataset=manifest.get("dataset", ""),
+        now=manifest.get("created"),
     )
 
 
@@ -479,9 +518,9 @@ def run(spark, made: leat.Engine, setting: Setting, items: list[dict]) -> dict:
     )
     by_kind = {kind: [row for row in done if row.kind == kind] for kind in ("object", "parquet", "quarantine", "sentinel")}
     counts = {kind: sum(row.rows for row in found) for kind, found in by_kind.items()}
-    rules = Counter()
+    rejected = Rejected()
     for row in by_kind["quarantine"]:
-        rules.update(json.loads(row.rules))
+        rejected.merge(json.loads(row.rules))
     read_sources = Counter(row.path for row in by_kind["object"])
     if read_sources != Counter(source_of(item) for item in items):
         raise Failed("Service.Busy: not every object of the manifest was read once")
@@ -493,7 +532,9 @@ def run(spark, made: leat.Engine, setting: Setting, items: list[dict]) -> dict:
     metrics = [part for row in by_kind["parquet"] for part in json.loads(row.metrics)]
     # Where sentinels came alone, as in a quiet hour, there is no data to judge.
     only_sentinels = counts["sentinel"] > 0 and counts["object"] == counts["sentinel"]
-    verdict = {"passed": True, "outcomes": []} if only_sentinels else json.loads(made.verdict(metrics, dict(rules)))
+    record = made.verdict(
+        metrics, json.dumps(rejected.rules), dataset=setting.dataset, run=setting.unit, dropped=counts["sentinel"], events=not only_sentinels
+    )
     return {
         "files": sorted(
             ({"path": row.path, "rows": row.rows, "bytes": row.bytes} for row in by_kind["parquet"]),
@@ -509,9 +550,10 @@ def run(spark, made: leat.Engine, setting: Setting, items: list[dict]) -> dict:
         "sentinels": sorted({row.path for row in by_kind["sentinel"]}),
         "quarantine": {
             "files": sorted(row.path for row in by_kind["quarantine"]),
-            "rules": dict(sorted(rules.items())),
+            "rules": {rule: found["count"] for rule, found in sorted(rejected.rules.items())},
         },
-        "verdict": verdict,
+        # The record of what the rules said, in the form that every path has: what decides, and why.
+        "verdict": json.loads(record),
         "recipe_hash": made.hash,
     }
 
@@ -519,7 +561,7 @@ def run(spark, made: leat.Engine, setting: Setting, items: list[dict]) -> dict:
 def decide(store: Store, setting: Setting, outcome: dict) -> str:
     """The one conditional put. Answers what stands."""
     url = f"{setting.cleansed}/_published/{setting.unit}.json"
-    passed = outcome["verdict"]["passed"]
+    passed = outcome["verdict"]["decision"] == "proceed"
     decision = {
         "leat": 1,
         "unit": setting.unit,
@@ -534,9 +576,10 @@ def decide(store: Store, setting: Setting, outcome: dict) -> str:
 
 
 def why_refused(unit: str, outcome: dict) -> str:
-    """The last line of a run whose unit rules refuse."""
-    failed = [found["rule"] for found in outcome["verdict"]["outcomes"] if found["outcome"] != "Passed"]
-    why = f"DataQuality.Failed: unit {unit} is refused by {len(failed)} rule(s): {'; '.join(failed)}"
+    """The last line of a run whose unit rules refuse: each with what was measured and what was wanted."""
+    halting = outcome["verdict"]["halted_by"]
+    named = halting[:NAMED] + ([f"{len(halting) - NAMED} more"] if len(halting) > NAMED else [])
+    why = f"DataQuality.Failed: unit {unit} is refused by {len(halting)} rule(s): {'; '.join(named)}"
     counts = outcome["counts"]
     if counts["quarantined"] and not counts["written"]:
         rules = ", ".join(f"{count} by `{rule}`" for rule, count in outcome["quarantine"]["rules"].items())

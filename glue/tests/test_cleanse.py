@@ -133,14 +133,56 @@ def test_sentinels_are_named_and_dropped(spark, lake):
     cleanse.main(lake.manifest("u5", lake.land("landing/b.jsonl", mark, trusted=True)))
     decision = lake.decision("u5")
     assert (decision["decision"], decision["files"], decision["sentinels"]) == ("published", [], ["h-1/"])
+    record = decision["verdict"]
+    assert {rule["outcome"] for rule in record["outcomes"]} == {"Skipped"} and (record["score"], record["dropped_by"]) == (None, {"sentinel": 1})
+    assert all("no event came" in rule["reason"] for rule in record["outcomes"])
 
 
 def test_a_rule_halts(spark, lake):
     words = lake.manifest("u3", lake.land("landing/a.jsonl", b"{\n{\n"))
-    with pytest.raises(cleanse.Failed, match=r"^DataQuality\.Failed: unit u3 .*RowCount > 0; every row was rejected: 2 by `decode`$"):
+    with pytest.raises(cleanse.Failed, match=r"^DataQuality\.Failed: unit u3 is refused by 1 rule\(s\): RowCount > 0: .*Dataset\.\*\.RowCount = 0\.0, threshold > 0\); every row was rejected: 2 by `decode`$"):
         cleanse.main(words)
     decision = lake.decision("u3")
     assert (decision["decision"], decision["files"], decision["counts"]["quarantined"]) == ("refused", [], 2)
+    record = decision["verdict"]
+    assert (record["decision"], record["passed"], record["run"], record["dataset"]) == ("halt", False, "u3", "cards")
+    assert record["now"] == "2026-01-01T00:00:00Z" and record["counts"] == {"dropped": 0, "kept": 0, "read": 2, "rejected": 2}
+    (failed,) = [rule for rule in record["outcomes"] if rule["outcome"] == "Failed"]
+    assert (failed["rule"], failed["action"], failed["threshold"], failed["metrics"]) == ("RowCount > 0", "halt", "> 0", {"Dataset.*.RowCount": 0.0})
+    assert [place["line"] for place in record["rejects"]["decode"]["samples"]] == [1, 2] and record["rejects"]["decode"]["reason"]
+
+
+def test_the_record_of_a_unit(spark, lake):
+    bad = [event(n, amount=-1) for n in range(7)]
+    objects = [lake.land("landing/b.jsonl", b"\n".join(bad[:3])), lake.land("landing/a.jsonl", b"\n".join([event(9), *bad[3:]]))]
+    cleanse.main(lake.manifest("u7", *objects))
+    record = lake.decision("u7")["verdict"]
+    # A rule that puts rows into quarantine does not hold, and nothing is halted.
+    assert (record["decision"], record["passed"], record["rows"], record["rejected"]) == ("proceed", False, 1, 7)
+    (rule,) = [found for found in record["outcomes"] if found["outcome"] == "Failed"]
+    assert 'ColumnValues "amount" > 0' in rule["rule"] and (rule["action"], rule["failed_rows"]) == ("quarantine", 7)
+    root = f"file:{lake.root}/landing"
+    assert rule["samples"] == [{"source": f"{root}/a.jsonl", "line": n} for n in (2, 3, 4, 5)] + [{"source": f"{root}/b.jsonl", "line": 1}]
+
+
+def test_rejected_rows_are_the_same_however_they_come():
+    import itertools
+
+    rows = [("r", "s", n, json.dumps({"reason": f"why {n}"})) for n in (8, 2, 5, 1, 9, 3, 7)]
+    wanted = {"count": 7, "reason": "why 1", "samples": [{"source": "s", "line": n + 1} for n in (1, 2, 3, 5, 7)]}
+    for some in itertools.islice(itertools.permutations(rows), 0, 5040, 97):
+        whole, parts = cleanse.Rejected(), [cleanse.Rejected(), cleanse.Rejected()]
+        for number, row in enumerate(some):
+            parts[number % 2].add(*row)
+        for part in parts:
+            whole.merge(part.rules)
+        assert whole.rules == {"r": wanted}
+
+
+def test_many_rules_are_cut_short():
+    outcome = {"verdict": {"halted_by": [f"rule {n}" for n in range(23)]}, "counts": {"quarantined": 0, "written": 1}, "quarantine": {"rules": {}}}
+    why = cleanse.why_refused("u", outcome)
+    assert "by 23 rule(s)" in why and why.endswith("rule 19; 3 more")
 
 
 def test_the_first_decision_stands(spark, lake):
@@ -148,7 +190,7 @@ def test_the_first_decision_stands(spark, lake):
     setting = cleanse.settings(cleanse.Store(), cleanse.parse(words), {"id": "u4"})
     split = json.dumps({"leat": 1, "unit": "u4", "decision": "split"}).encode()
     assert cleanse.Store().put_new(f"{setting.cleansed}/_published/u4.json", split)
-    outcome = {"verdict": {"passed": True}, "files": []}
+    outcome = {"verdict": {"decision": "proceed"}, "files": []}
     assert cleanse.decide(cleanse.Store(), setting, outcome) == "split"
 
 

@@ -18,13 +18,16 @@ use leat::diagnostic::Diagnostic;
 use leat::encode::quarantine;
 use leat::engine::{self, Source};
 use leat::protect::Keys;
-use leat::quality::{Evaluation, Method, Metrics, Outcome, RowRules, Ruleset};
-use leat::record::{Coordinates, Position, Reason, Reject, bucket_of};
+use leat::quality::history::asks_for_history;
+use leat::quality::result::{About, Findings, RejectedBy, RuleResult, SAMPLES, of_sorted_rows};
+use leat::quality::tree::Rule;
+use leat::quality::{Evaluation, Method, Metrics, Place, QualityResult, Report, Ruleset, Status};
+use leat::record::{self, Coordinates, Position, Reason, Reject, bucket_of};
 use leat::sentinel::{self, Sentinel};
 use leat::timestamp;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
 
 /// The columns that `cleanse` adds to those of the cleansed zone.
 const ADDED: [(&str, Type); 5] = [
@@ -40,21 +43,50 @@ const ADDED: [(&str, Type); 5] = [
 #[pyclass(frozen, module = "leat")]
 struct Engine {
     engine: engine::Engine,
-    /// The rules that are about the data set, not about a row.
+    /// The rules that are about the data set, not about a row, and ask for no earlier runs.
     set_rules: Option<Evaluation>,
+    /// The run's logical time, in microseconds.
+    now: Option<i64>,
+}
+
+/// Why a rule is not asked here.
+const ELSEWHERE: &str =
+    "it asks for what earlier runs measured: the gate of a training run keeps that and asks it";
+/// Why no rule about the data set is asked of sentinels alone.
+const NO_ROW: &str = "no event came: there is nothing to judge";
+
+/// What was counted of some rows.
+#[derive(Default, Serialize, Deserialize)]
+struct Part {
+    /// How many there are.
+    rows: u64,
+    /// What the rules about the data set count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    metrics: Option<Metrics>,
+    /// Where rows stand that fail a rule about the data set which does not hold of these rows, by its index.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    samples: BTreeMap<usize, Vec<Place>>,
+    /// By rule that only warns, how many rows fail it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    warned: BTreeMap<String, u64>,
 }
 
 #[pymethods]
 impl Engine {
     #[new]
-    #[pyo3(signature = (recipe, *, rules=None, secret=None, recipe_file="recipe.yaml", rules_file="quality.dqdl"))]
+    #[pyo3(signature = (recipe, *, rules=None, secret=None, recipe_file="recipe.yaml", rules_file="quality.dqdl", now=None))]
     fn new(
         recipe: &str,
         rules: Option<&str>,
         secret: Option<&[u8]>,
         recipe_file: &str,
         rules_file: &str,
+        now: Option<&str>,
     ) -> PyResult<Self> {
+        let now = now.map(|now| {
+            timestamp::parse(now).ok_or_else(|| refused(format!("`{now}` is no RFC 3339 time")))
+        });
+        let now = now.transpose()?;
         let recipe = Source { file: recipe_file, text: recipe };
         let rules = rules.map(|text| Source { file: rules_file, text });
         let engine = engine_of(recipe, rules, secret)?;
@@ -63,10 +95,10 @@ impl Engine {
             None => None,
             Some(ruleset) => {
                 let wrong = |errors: Vec<Diagnostic>| diagnosed(&errors, recipe, rules);
-                Some(set_rules(&engine, ruleset).map_err(wrong)?)
+                Some(set_rules(&engine, ruleset, now).map_err(wrong)?)
             }
         };
-        Ok(Engine { engine, set_rules })
+        Ok(Engine { engine, set_rules, now })
     }
 
     /// The hash of recipe and ruleset: 64 hexadecimal digits.
@@ -112,43 +144,103 @@ impl Engine {
 
     /// Counts what the data-set rules ask of rows with the columns of `schema`; JSON for `verdict`.
     fn measure(&self, rows: PyArrowType<RecordBatch>) -> PyResult<String> {
-        let Some(rules) = &self.set_rules else { return Ok(String::new()) };
         let count = rows.0.num_rows();
-        let fields = self.engine.recipe().schema.fields.len();
-        let fields: Vec<usize> = (0..fields.min(rows.0.num_columns())).collect();
-        let rows = rows.0.project(&fields).map_err(refused)?;
-        let columns = leat_arrow::from_batch(rows).map_err(refused)?;
-        let columns: Vec<Column> = columns.into_iter().map(|(_, column)| column).collect();
-        let mut metrics = rules.start();
-        rules.update(&mut metrics, &columns, count);
-        serde_json::to_string(&metrics).map_err(refused)
+        let columns = leat_arrow::from_batch(rows.0).map_err(refused)?;
+        let warned = warned(&columns, count)?;
+        let mut part = Part { rows: count as u64, warned, ..Part::default() };
+        if let Some(rules) = &self.set_rules {
+            let columns: Vec<Column> = columns.into_iter().map(|(_, column)| column).collect();
+            let mut metrics = rules.start();
+            rules.update(&mut metrics, &columns, count);
+            let outcomes = rules.finish(&metrics).map_err(refused)?;
+            let most: Vec<usize> = outcomes
+                .iter()
+                .map(|rule| if rule.outcome == Status::Passed { 0 } else { SAMPLES })
+                .collect();
+            let failing = rules.failing(&metrics, &columns, count, &most).map_err(refused)?;
+            if failing.iter().flatten().any(|rows| !rows.is_empty()) {
+                let batch = cleansed::read(self.engine.recipe(), columns).map_err(refused)?;
+                for (rule, rows) in failing.into_iter().enumerate() {
+                    let rows = rows.unwrap_or_default().into_iter();
+                    let places: Vec<Place> =
+                        rows.map(|row| Place::from(&batch.rows[row].coordinates)).collect();
+                    if !places.is_empty() {
+                        part.samples.insert(rule, places);
+                    }
+                }
+            }
+            part.metrics = Some(metrics);
+        }
+        serde_json::to_string(&part).map_err(refused)
     }
 
-    /// Merges what `measure` counted, in parts, and judges: JSON of `passed`, false if a rule halts, and of all `outcomes`.
-    /// `rejected` is how many rows each row rule rejected: one that is labelled to halt does, and is an outcome, too.
-    #[pyo3(signature = (parts, rejected = BTreeMap::new()))]
-    fn verdict(&self, parts: Vec<String>, rejected: BTreeMap<String, u64>) -> PyResult<String> {
-        let (mut passed, mut all) = (true, Vec::new());
-        if let Some(rules) = &self.set_rules {
-            let mut metrics = rules.start();
-            for part in parts.iter().filter(|part| !part.is_empty()) {
-                let part: Metrics = serde_json::from_str(part).map_err(refused)?;
-                metrics.merge(&part).map_err(refused)?;
+    /// Merges what `measure` counted, in parts, and judges: the record of the run, as JSON. Its `decision` is `halt` if a rule
+    /// halts, and `halted_by` says which and why. `rejected` is JSON of the rows that each rule rejected: by rule `count`,
+    /// `reason` and `samples` (`source`, `line` from 1). `events` is false where no event came, but sentinels: rules about
+    /// the data set are not asked then, as those are not that ask for earlier runs.
+    #[pyo3(signature = (parts, rejected="{}", *, dataset="", run="", dropped=0, events=true))]
+    fn verdict(
+        &self,
+        parts: Vec<String>,
+        rejected: &str,
+        dataset: &str,
+        run: &str,
+        dropped: u64,
+        events: bool,
+    ) -> PyResult<String> {
+        let rejected: RejectedBy = serde_json::from_str(rejected).map_err(refused)?;
+        let (mut samples, mut warned) = (BTreeMap::<usize, Vec<Place>>::new(), BTreeMap::new());
+        let (mut metrics, mut rows) = (self.set_rules.as_ref().map(Evaluation::start), 0);
+        for part in parts {
+            let part: Part = serde_json::from_str(&part).map_err(refused)?;
+            rows += part.rows;
+            if let (Some(metrics), Some(part)) = (&mut metrics, &part.metrics) {
+                metrics.merge(part).map_err(refused)?;
             }
-            let outcomes = rules.finish(&metrics).map_err(refused)?;
-            passed = !outcomes.iter().any(Outcome::halts);
-            all.extend(outcomes.iter().map(|outcome| json!(outcome)));
-        }
-        for rule in self.engine.rules().into_iter().flat_map(RowRules::halting) {
-            if let Some(count @ 1..) = rejected.get(rule) {
-                let reason = format!("it rejects {count} rows");
-                all.push(
-                    json!({"rule": rule, "outcome": "Failed", "reason": reason, "metrics": {}}),
-                );
-                passed = false;
+            for (rule, places) in part.samples {
+                samples.entry(rule).or_default().extend(places);
+            }
+            for (rule, count) in part.warned {
+                *warned.entry(rule).or_default() += count;
             }
         }
-        Ok(json!({"passed": passed, "outcomes": all}).to_string())
+        let report = match (&self.set_rules, &metrics) {
+            (Some(rules), Some(metrics)) if events => rules.report(metrics).map_err(refused)?,
+            _ => Report::default(),
+        };
+        let of_set = report.outcomes.into_iter().enumerate().map(|(rule, outcome)| {
+            let mut places = samples.remove(&rule).unwrap_or_default();
+            places.sort();
+            places.truncate(if outcome.outcome == Status::Passed { 0 } else { SAMPLES });
+            RuleResult::new(outcome, places)
+        });
+        let skipped = |rule: &Rule| match (events, asks_for_history(rule)) {
+            (false, _) => Some(NO_ROW),
+            (true, true) => Some(ELSEWHERE),
+            (true, false) => None,
+        };
+        let outcomes = self
+            .engine
+            .ruleset()
+            .map(|ruleset| of_sorted_rows(ruleset, &rejected, &warned, of_set, skipped));
+        let about = About {
+            dataset: dataset.to_owned(),
+            run: run.to_owned(),
+            now: self.now.unwrap_or_default(),
+            recipe: Some((self.engine.recipe().name.clone(), self.engine.hash().to_owned())),
+            ruleset_hash: self.engine.rules().map(|rules| rules.hash().to_owned()),
+        };
+        let sentinels = (dropped > 0).then(|| (sentinel::RULE.to_owned(), dropped));
+        let findings = Findings {
+            outcomes: outcomes.unwrap_or_default(),
+            rows,
+            rejected,
+            dropped: sentinels.into_iter().collect(),
+            analyzers: report.analyzers,
+            measured: report.measured,
+            ..Findings::default()
+        };
+        serde_json::to_string(&QualityResult::new(about, findings)).map_err(refused)
     }
 
     fn __repr__(&self) -> String {
@@ -350,12 +442,37 @@ impl Engine {
     }
 }
 
-/// The rules of `ruleset` that judge no single row, ready for the cleansed fields: row rules were applied already, to raw values.
-fn set_rules(engine: &engine::Engine, ruleset: &Ruleset) -> Result<Evaluation, Vec<Diagnostic>> {
+/// The rules of `ruleset` that judge no single row and ask for no earlier runs, ready for the cleansed fields: row rules were
+/// applied already, to raw values.
+fn set_rules(
+    engine: &engine::Engine,
+    ruleset: &Ruleset,
+    now: Option<i64>,
+) -> Result<Evaluation, Vec<Diagnostic>> {
     let recipe = engine.recipe();
     let fields: Vec<(String, Type)> =
         recipe.schema.fields.iter().map(|f| (f.name.clone(), recipe.kind(f))).collect();
-    Evaluation::compile(&ruleset.about_the_data_set(), &fields, None, Method::default())
+    let ruleset = ruleset.about_the_data_set().without_history();
+    let now = now.map(|now| now.div_euclid(1000));
+    Evaluation::compile(&ruleset, &fields, now, Method::default())
+}
+
+/// By rule that only warns, how many of the cleansed rows say that they fail it.
+fn warned(columns: &[(String, Column)], rows: usize) -> PyResult<BTreeMap<String, u64>> {
+    let mut warned = BTreeMap::new();
+    let Some((_, verdicts)) = columns.iter().find(|(name, _)| name == "_verdict") else {
+        return Ok(warned);
+    };
+    for row in 0..rows {
+        // Mostly there is nothing to count.
+        let text = verdicts.text(row).filter(|text| text.contains("\"warned\""));
+        let Some(text) = text else { continue };
+        let verdict: record::Verdict = serde_json::from_str(text).map_err(refused)?;
+        for rule in verdict.warned {
+            *warned.entry(rule).or_default() += 1;
+        }
+    }
+    Ok(warned)
 }
 
 /// All errors, each with its line and a caret.

@@ -129,11 +129,31 @@ def test_no_bytes_raise(engine):
 
 def test_data_set_rules_are_judged_in_parts(engine):
     rows = engine.cleanse(lines(line(), line(transaction_id="t-2")), 16).select(engine.schema.names)
-    verdict = json.loads(engine.verdict([engine.measure(rows.slice(0, 1)), engine.measure(rows.slice(1)), ""]))
-    assert verdict["passed"] and [o["rule"] for o in verdict["outcomes"]] == ["RowCount > 0"]
-    assert not json.loads(engine.verdict([]))["passed"]
+    verdict = json.loads(engine.verdict([engine.measure(rows.slice(0, 1)), engine.measure(rows.slice(1))]))
+    assert (verdict["decision"], verdict["rows"], verdict["measured"]["Dataset.*.RowCount"]) == ("proceed", 2, 2.0)
+    assert [o["outcome"] for o in verdict["outcomes"] if o["rule"] == "RowCount > 0"] == ["Passed"]
+    assert json.loads(engine.verdict([]))["decision"] == "halt"
     warned = leat.Engine(RECIPE, rules='Rules = [ RowCount > 9 labels=["action"="warn"] ]', secret=SECRET)
-    assert json.loads(warned.verdict([]))["passed"]
+    verdict = json.loads(warned.verdict([]))
+    assert (verdict["decision"], verdict["passed"]) == ("proceed", False)
+
+
+def test_the_record_says_where_rows_stand_that_fail():
+    rules = 'Rules = [ Completeness "amount" > 0.9, RowCount > avg(last(3)), ColumnValues "event_time" <= now() with threshold > 0.5 ]'
+    with pytest.raises(ValueError, match="now"):
+        leat.Engine(RECIPE, rules=rules, secret=SECRET)
+    rules = rules.replace(', ColumnValues "event_time" <= now() with threshold > 0.5', "")
+    engine = leat.Engine(RECIPE, rules=rules, secret=SECRET, now="2026-01-02T00:00:00Z")
+    with pytest.raises(ValueError, match="RFC 3339"):
+        leat.Engine(RECIPE, secret=SECRET, now="today")
+    rows = engine.cleanse(lines(line(), line(amount=None), line(amount=None)), 16).select(engine.schema.names)
+    record = json.loads(engine.verdict([engine.measure(rows)], dataset="cards", run="u1"))
+    assert (record["dataset"], record["run"], record["now"]) == ("cards", "u1", "2026-01-02T00:00:00Z")
+    incomplete, dynamic = record["outcomes"]
+    assert (incomplete["outcome"], incomplete["threshold"]) == ("Failed", "> 0.9")
+    assert [place["source"] for place in incomplete["samples"]] == ["s3://b/k"] * 2
+    assert (dynamic["outcome"], record["decision"]) == ("Skipped", "halt") and "earlier runs" in dynamic["reason"]
+    assert len(record["halted_by"]) == 1 and "threshold > 0.9" in record["halted_by"][0]
 
 
 def test_a_row_rule_that_halts_halts_and_one_that_warns_rejects_nothing():
@@ -142,8 +162,13 @@ def test_a_row_rule_that_halts_halts_and_one_that_warns_rejects_nothing():
         engine = leat.Engine(RECIPE, rules=f"Rules = [ {rule.format(action)} ]", secret=SECRET)
         (row,) = engine.cleanse(lines(line()), 16).to_pylist()
         assert (row["_rule"] == rule.format(action)) == (rejects == 1)
-        verdict = json.loads(engine.verdict([], {rule.format(action): rejects}))
-        assert (verdict["passed"], len(verdict["outcomes"])) == (passed, int(not passed))
+        rejected = {rule.format(action): {"count": rejects, "reason": "r", "samples": [{"source": "s3://b/k", "line": 8}]}} if rejects else {}
+        rows = engine.cleanse(lines(line()), 16).select(engine.schema.names)
+        parts = [] if rejects else [engine.measure(rows)]
+        verdict = json.loads(engine.verdict(parts, json.dumps(rejected)))
+        (found,) = verdict["outcomes"]
+        assert (found["outcome"], found["action"], found["failed_rows"]) == ("Failed", action, 1)
+        assert verdict["decision"] == ("proceed" if passed else "halt")
         if action == "warn":
             assert json.loads(row["_verdict"])["warned"] == [rule.format(action)]
 

@@ -29,8 +29,8 @@ pub fn html(page: Page<'_>) -> String {
         RuleStatus::Skipped => 3,
     };
     let mut rules: Vec<&RuleResult> = result.outcomes.iter().collect();
-    // Within a kind what halts is first; rules else stay in the order of the ruleset.
-    rules.sort_by_key(|rule| (order(rule.outcome), rule.action));
+    // Of those that do not hold what halts is first; rules else stay in the order of the ruleset.
+    rules.sort_by_key(|rule| (order(rule.outcome), rule.outcome.fails().then_some(rule.action)));
     let (failed, others): (Vec<&RuleResult>, Vec<_>) =
         rules.into_iter().partition(|rule| rule.outcome.fails());
     if !failed.is_empty() {
@@ -133,13 +133,15 @@ fn header(result: &QualityResult) -> String {
     if skipped > 0 {
         said += &format!(", {} not asked here", grouped(skipped));
     }
+    said += &format!(" · {}", escape(&result.now));
+    if result.run != result.now {
+        said += &format!(" · run <code>{}</code>", escape(&result.run));
+    }
     format!(
         "<header class=\"{class}\">\n<div class=\"score\"><b>{score}</b>{}</div>\n<div>\n\
-         <p class=\"verdict\">{word}</p>\n<h1>{}</h1>\n<p class=\"quiet\">{said} · {} · run <code>{}</code></p>\n</div>\n</header>\n",
+         <p class=\"verdict\">{word}</p>\n<h1>{}</h1>\n<p class=\"quiet\">{said}</p>\n</div>\n</header>\n",
         bar(passed, failed),
         escape(&result.dataset),
-        escape(&result.now),
-        escape(&result.run),
     )
 }
 
@@ -511,6 +513,7 @@ mod tests {
             "3 of 10 rows fail",
             "&lt;a&gt;.csv:3",
             "1 of 4 rules hold, 1 not asked here",
+            "run <code>r&amp;1</code>",
             "<svg id=\"d\"/>",
             "class=\"limit\"",
             "2026-01-02: 2.0",

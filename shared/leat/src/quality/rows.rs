@@ -91,12 +91,6 @@ impl RowRules {
         &self.actions
     }
 
-    /// The texts of the rules that halt a run over a data set in which a row fails them.
-    pub fn halting(&self) -> impl Iterator<Item = &str> {
-        let all = self.texts.iter().zip(&self.actions);
-        all.filter(|(_, action)| **action == RowAction::Halt).map(|(text, _)| &**text)
-    }
-
     /// The ruleset's rules about the data set, as canonical DQDL: these are not judged here.
     pub fn dataset_rules(&self) -> &[String] {
         &self.dataset_rules
