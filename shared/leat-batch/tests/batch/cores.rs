@@ -14,7 +14,7 @@ const RECIPE: &str = "{leat: 1, name: r, schema: {dedupe: {within: 1h}, fields: 
     {name: id, type: string, role: id}, {name: who, type: string, role: entity},
     {name: at, type: timestamp, role: event_time}, {name: amount, type: double}]},
     derive: {twice: amount * 2}, windows: [
-    {count: '*', sum: amount, max: twice, over: [1h, 24h]}, {sum: amount, over: 1h, exact: true, max_events: 5},
+    {count: '*', sum: amount, max: twice, over: [1h, 24h]}, {mean: amount, over: 1h, exact: true, max_events: 5},
     {session: 10m, emit: [id, count, since_previous]}]}";
 
 fn engine() -> Engine {
