@@ -5,6 +5,7 @@ use leat::encode::csv;
 use leat::engine::Engine;
 use leat::features::{Features, Fit, FittedState, Mode};
 use leat_batch::{Bucket, Cores, Criteria, Replay, Slice, Slices};
+use leat_bucket::joined;
 use leat_lake::parquet;
 use proptest::prelude::*;
 
@@ -32,7 +33,7 @@ async fn one_process(world: &World, slices: Slices) -> OneProcess {
     for bucket in job.snapshot.numbers() {
         all.append(Bucket::read(world.lake(), &job.snapshot, bucket, engine).await.unwrap().batch);
     }
-    let batch = Replay::new(engine, Cores::ONE, vec![all]).finish().batch;
+    let batch = joined(engine, Replay::new(engine, Cores::ONE, vec![all]).flatten().collect());
     let of = |slice| {
         let rows = (0..batch.len())
             .filter(|&row| slices.of(engine.event_time(&batch, row)) == Some(slice));
