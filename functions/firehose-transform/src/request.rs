@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use leat::record::{Coordinates, Position, Sequence};
+use leat::timestamp;
 use leat_aws::Failure;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -53,7 +54,6 @@ pub fn records(event: &str) -> Result<Vec<Record<'_>>, Failure> {
             None => (String::new(), id.0.to_string(), 0, arrival),
         };
         let position = Position { sequence: Sequence::new(&sequence), sub, line: 0 };
-        let arrival = arrival.map(|millis| millis.round() as i64);
         let coordinates =
             Coordinates { source: source.clone(), shard: shard.into(), position, arrival };
         Record { id: id.0.into_owned(), coordinates, data }
@@ -80,8 +80,8 @@ struct Request<'a> {
 struct Envelope<'a> {
     #[serde(borrow, rename = "recordId")]
     id: Text<'a>,
-    #[serde(rename = "approximateArrivalTimestamp")]
-    arrival: Option<f64>,
+    #[serde(default, rename = "approximateArrivalTimestamp", deserialize_with = "millis")]
+    arrival: Option<i64>,
     #[serde(borrow)]
     data: Option<&'a RawValue>,
     #[serde(borrow, rename = "kinesisRecordMetadata")]
@@ -96,8 +96,8 @@ struct Metadata<'a> {
     sub: Option<u64>,
     #[serde(borrow, rename = "shardId")]
     shard: Option<Text<'a>>,
-    #[serde(rename = "approximateArrivalTimestamp")]
-    arrival: Option<f64>,
+    #[serde(default, rename = "approximateArrivalTimestamp", deserialize_with = "millis")]
+    arrival: Option<i64>,
 }
 
 /// Text that is borrowed where it has no escapes, inside an option too.
@@ -120,6 +120,22 @@ fn number<'de, D: serde::Deserializer<'de>>(input: D) -> Result<Option<u64>, D::
     })
 }
 
+/// Milliseconds, or a text that says the time: the documentation shows both.
+fn millis<'de, D: serde::Deserializer<'de>>(input: D) -> Result<Option<i64>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Either {
+        Millis(f64),
+        Text(String),
+        Other(serde::de::IgnoredAny),
+    }
+    Ok(match Option::<Either>::deserialize(input)? {
+        Some(Either::Millis(millis)) => Some(millis.round() as i64),
+        Some(Either::Text(text)) => timestamp::parse(&text).map(|micros| micros.div_euclid(1000)),
+        Some(Either::Other(_)) | None => None,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,7 +147,9 @@ mod tests {
             {"recordId":"a","approximateArrivalTimestamp":1767225600123,"data":"e30=","kinesisRecordMetadata":{
               "sequenceNumber":"0042","subsequenceNumber":"7","partitionKey":"k","shardId":"shardId-1",
               "approximateArrivalTimestamp":1767225600124}},
-            {"recordId":"b","data":"!"},{"recordId":"c"}]}"#;
+            {"recordId":"b","data":"!"},{"recordId":"c","kinesisRecordMetadata":{
+              "approximateArrivalTimestamp":"2026-01-01T00:00:00.125Z"}},
+            {"recordId":"d","approximateArrivalTimestamp":["?"]}]}"#;
         let found = records(event).unwrap();
         let Coordinates { source, shard, position, arrival } = &found[0].coordinates;
         assert_eq!((&**source, &**shard), ("events", "shardId-1"));
@@ -141,6 +159,8 @@ mod tests {
         );
         assert_eq!(found[0].data().unwrap(), b"{}");
         assert_eq!((found[1].data(), found[2].data()), (None, None));
+        let arrivals: Vec<_> = found[1..].iter().map(|record| record.coordinates.arrival).collect();
+        assert_eq!(arrivals, [None, Some(1_767_225_600_125), None]);
         assert_eq!(
             (found[1].id.as_str(), found[1].coordinates.position.sequence.as_str()),
             ("b", "b")
