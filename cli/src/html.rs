@@ -97,11 +97,11 @@ pub fn histogram(series: &[&[f64]], first: &str, last: &str, tips: &[String]) ->
             );
         }
     }
-    let _ = write!(
+    let _ = writeln!(
         out,
         "<line class=\"axis\" x1=\"0\" y1=\"{HEIGHT}\" x2=\"{WIDTH}\" y2=\"{HEIGHT}\"/><text x=\"0\" y=\"{y}\">{}</text>\
          <text x=\"{WIDTH}\" y=\"{y}\" text-anchor=\"end\">{}</text>\
-         <text x=\"{WIDTH}\" y=\"11\" text-anchor=\"end\">{} in the fullest</text></svg>\n",
+         <text x=\"{WIDTH}\" y=\"11\" text-anchor=\"end\">{} in the fullest</text></svg>",
         escape(first),
         escape(last),
         percent(most),

@@ -173,7 +173,7 @@ impl Source<'_> {
         let mut input = self.unpacked(places)?.take(MAX_BYTES);
         let (mut head, mut left) = (Vec::new(), rows.saturating_add(u64::from(csv)));
         // Within quotes a line of CSV goes on.
-        let mut quotes = 0;
+        let mut quotes = 0usize;
         while left > 0 {
             let before = head.len();
             let read = input.read_until(b'\n', &mut head).map_err(|why| self.failed(&why))?;
@@ -183,7 +183,7 @@ impl Source<'_> {
             if csv {
                 quotes += head[before..].iter().filter(|byte| **byte == b'"').count();
             }
-            left -= u64::from(quotes % 2 == 0);
+            left -= u64::from(quotes.is_multiple_of(2));
         }
         Ok(head.into())
     }

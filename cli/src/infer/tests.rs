@@ -32,10 +32,10 @@ fn value(kind: u64, row: u64, random: &mut Random) -> Option<serde_json::Value> 
         4 => json!(format!("tx-{row}")),
         5 => json!(format!("2026-01-{:02}T00:{:02}:00Z", x % 28 + 1, x % 60)),
         6 => json!(format!("a{}@example.com", x % 100)),
-        7 => json!(x % 2 == 0),
+        7 => json!(x.is_multiple_of(2)),
         8 => json!(1_767_225_600 + x % 1_000_000),
-        9 => return (x % 3 > 0).then(|| json!(x % 7)),
-        10 => return (x % 5 > 0).then(|| json!(format!("{:04x}", x % 65536))),
+        9 => return (!x.is_multiple_of(3)).then(|| json!(x % 7)),
+        10 => return (!x.is_multiple_of(5)).then(|| json!(format!("{:04x}", x % 65536))),
         11 => return None,
         12 => json!({"nested": x % 3}),
         13 => match x % 10 {

@@ -53,7 +53,8 @@ fn small(summary: &Summary) -> String {
     let frequent = || summary.top.iter().map(|top| top.count).collect::<Vec<_>>();
     match &summary.histogram {
         Some(histogram) => spark(&histogram.counts),
-        None if summary.hidden || summary.top.iter().all(|top| top.count < 2) => String::new(),
+        // Values that nearly all stand once are as frequent as each other.
+        None if summary.hidden || 2.0 * summary.distinct > summary.rows as f64 => String::new(),
         None => spark(&frequent()),
     }
 }

@@ -128,6 +128,7 @@ fn categories(learnt: &Json, column: &ColumnProfile, drift: &mut ColumnDrift) {
     let counts: Vec<(u64, u64)> = table.into_values().collect();
     let sums = counts.iter().fold((0u64, 0u64), |s, c| (s.0 + c.0, s.1 + c.1));
     if sums.0 == 0 || learnt.len() > 100 {
+        drift.note("the state has no counts, or more than 100 values: `psi` is not measured");
         return;
     }
     let shares = counts.iter().map(|(a, b)| (*a as f64 / sums.0 as f64, *b as f64 / sums.1 as f64));

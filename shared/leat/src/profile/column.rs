@@ -166,10 +166,11 @@ impl ColumnProfile {
         let can = match self.kind {
             Type::String => true,
             Type::Timestamp => kind == Personal::Birth,
-            Type::Long => matches!(
-                kind,
-                Personal::CardNumber | Personal::Phone | Personal::NationalId | Personal::Iban
-            ),
+            // A number of a few digits is none of these; `channel_phone` of 0 and 1 is not.
+            Type::Long => {
+                matches!(kind, Personal::CardNumber | Personal::Phone | Personal::NationalId)
+                    && self.numbers.extent().is_some_and(|(_, high)| high >= 100_000.0)
+            }
             Type::Bool | Type::Double => false,
         };
         can.then_some((kind, None))

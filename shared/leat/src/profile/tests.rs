@@ -93,6 +93,17 @@ fn personal_values_are_not_shown() {
 }
 
 #[test]
+fn what_a_name_says_of_numbers() {
+    let told = |values: [i64; 2]| {
+        let mut profile = Profile::new(&[("phone".to_owned(), Type::Long)]);
+        profile.update(&[Column::longs(values.map(Some))], 2);
+        profile.columns()[0].personal()
+    };
+    assert_eq!(told([0, 1]), None);
+    assert_eq!(told([5_550_100, 5_550_101]), Some((Personal::Phone, None)));
+}
+
+#[test]
 fn profiles_of_other_columns_do_not_merge() {
     let mut one = Profile::new(&columns());
     assert_eq!(one.merge(&Profile::new(&columns()[..2])), Err(OtherColumns));
