@@ -10,7 +10,7 @@ Without them the events are made by `bench-events`, and Leat, the hand-written p
 CPU time is the figure: all threads of the process, without its start and without reading the file. Each round runs each
 peer once, so that what else this machine does falls on all alike. Instructions are counted by callgrind, where valgrind is.
 """
-import argparse, json, os, pathlib, re, resource, shutil, socket, statistics, subprocess, sys, threading, time
+import argparse, contextlib, json, os, pathlib, re, resource, shutil, socket, statistics, subprocess, sys, threading, time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 WORK = ROOT / ".leat/bench"
@@ -139,6 +139,7 @@ def instructions(command, events, folder):
             short.write_text("".join(line for line, _ in zip(file, range(count))))
         words = [str(short) if str(word) == str(events) else str(word) for word in command]
         words = [word if word != "3" or words[at - 1] != "--repeat" else "1" for at, word in enumerate(words)]
+        words += [] if "--repeat" in words else ["--repeat", "1"]
         done = subprocess.run(["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"] + words, capture_output=True, text=True)
         found = re.search(r"Collected : (\d+)", done.stderr)
         line = re.search(r'"events": ?(\d+)', done.stdout)
@@ -248,13 +249,18 @@ def stub(body, marks, done):
                 connection.sendall(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
                 done.set()
 
+    def answer(connection):
+        # The process is ended as soon as it has answered, whatever it was to say next.
+        with contextlib.suppress(OSError, ValueError):
+            talk(connection)
+
     def accept():
         while True:
             try:
                 connection, _ = server.accept()
             except OSError:
                 return
-            threading.Thread(target=talk, args=(connection,), daemon=True).start()
+            threading.Thread(target=answer, args=(connection,), daemon=True).start()
 
     threading.Thread(target=accept, daemon=True).start()
     return server
