@@ -574,8 +574,7 @@ fn bytes_do_not_depend_on_the_cores() {
         [rows, rejected - undecoded, repeats],
         "a table holds no line that is no event"
     );
-    assert_eq!(counts[6][0], rows);
-    assert!(repeats > 400 && counts[6][2] == 0, "{repeats}");
+    assert!(rows > 8_900 && repeats > counts[6][2] + 400, "{rows} rows, {repeats} repeats");
     desk.refused(
         &format!("transform recipe.yaml many.jsonl {keys} --cores 0 --output f.csv"),
         &["--cores"],
