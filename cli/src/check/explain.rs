@@ -176,7 +176,8 @@ mod tests {
         assert!(learnt.contains("is_fraud  (label, in fit alone)"), "{learnt}");
         assert_eq!(feature(&engine, "nonsense"), None);
         assert_eq!((amount.slot, amount.of[0].of[0].slot), (None, engine.plan().slot("amount")));
-        assert!(text(&sum).contains(&format!("in slot {}", sum.slot.unwrap())), "{}", text(&sum));
+        let window = sum.of[0].slot.unwrap();
+        assert!(text(&sum).contains(&format!("in slot {window}")), "{}", text(&sum));
     }
 
     #[test]
@@ -198,8 +199,8 @@ mod tests {
             ("amount", "derive ratio, window 2, step 2"),
             ("age", "derive ratio, step 1"), // step 2 reads what step 1 made
             ("ratio", "window 1"),
-            ("ratio_sum_1h", "step 3"),
             ("count_1h", ""),
+            ("ratio_sum_1h", "step 3"),
             ("amount_sum_1h", ""),
         ];
         assert_eq!(found, expected);

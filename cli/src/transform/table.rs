@@ -107,7 +107,7 @@ impl Table {
                 let print = |part| {
                     let Rows { columns, count } = make(part);
                     let mut text = Vec::with_capacity(count * columns.len() * CELL);
-                    (0..count).for_each(|row| csv::row(&columns, row, &mut text));
+                    csv::rows(&columns, &mut text);
                     text
                 };
                 append(output, cores.map(parts, print))

@@ -1,7 +1,7 @@
 //! The pattern of a text: its characters put into classes, with runs of one class counted.
 //!
 //! A digit is `9`, a capital letter `A`, a small one `a`, any other letter `x`, a blank a blank; all else stands for itself.
-//! `AB-1234` has the pattern `A{2}-9{4}`. Classes are Unicode's for letters, ASCII's for digits. A pattern of more than 40
+//! `AB-1234` has the pattern `A{2}-9{4}`; a brace always has its count, or it would look like one. Classes are Unicode's for letters, ASCII's for digits. A pattern of more than 40
 //! runs is cut, and ends in `…`.
 
 use std::collections::BTreeMap;
@@ -91,7 +91,7 @@ pub fn mask(text: &str) -> String {
     let mut out = String::new();
     for Run { class, length } in runs {
         out.push(class.sign());
-        if length > 1 {
+        if length > 1 || class == Class::Sign('{') {
             // Writing to a text cannot fail.
             let _ = write!(out, "{{{length}}}");
         }
@@ -147,19 +147,21 @@ pub fn regex_of_masks<'m>(masks: impl Iterator<Item = &'m str>) -> Option<String
 
 /// The classes and lengths of a pattern; none if it was cut, or could be read in two ways.
 fn parsed(mask: &str) -> Option<Vec<(char, usize)>> {
-    let mut rest = mask.chars().peekable();
-    let mut runs = Vec::new();
-    while let Some(c) = rest.next() {
-        if matches!(c, '{' | '}' | '…' | 'x') {
+    let (mut rest, mut runs) = (mask, Vec::new());
+    while let Some(c) = rest.chars().next() {
+        if matches!(c, '…' | 'x') {
             return None;
         }
-        let mut length = 1;
-        if rest.next_if_eq(&'{').is_some() {
-            let digits: String =
-                std::iter::from_fn(|| rest.next_if(char::is_ascii_digit)).collect();
-            rest.next_if_eq(&'}')?;
-            length = digits.parse().ok()?;
-        }
+        rest = &rest[c.len_utf8()..];
+        let counted = rest.strip_prefix('{').and_then(|rest| rest.split_once('}'));
+        let counted = counted.and_then(|(digits, rest)| Some((digits.parse().ok()?, rest)));
+        let length = match counted {
+            Some((length, after)) => {
+                rest = after;
+                length
+            }
+            None => 1,
+        };
         runs.push((c, length));
     }
     Some(runs)
@@ -223,6 +225,7 @@ mod tests {
             ("Ann Lee", "Aa{2} Aa{2}"),
             ("a@b.co", "a@a.a{2}"),
             ("日本", "x{2}"),
+            ("a{2}", "a{{1}9}"),
             ("Éa\u{a0}٣", "Aa x"),
         ] {
             assert_eq!(mask(text), expected, "{text}");
@@ -242,7 +245,7 @@ mod tests {
             (&["word", "words"][..], None),
             (&["Ann Lee", "Bo Li"][..], None),
             (&["a1", "1a"][..], None),
-            (&["a{2}1"][..], None),
+            (&["a{2}1", "b{34}1"][..], Some("[a-z]\\{[0-9]+\\}[0-9]")),
             (&["日1"][..], None),
             (&[][..], None),
         ] {
