@@ -47,7 +47,7 @@ fn columns() -> (Vec<(String, Type)>, Vec<Column>) {
         (0..ROWS as i64).for_each(|row| column.push(Value::Timestamp(first + row * 2_592_000)));
         column
     };
-    let seldom = |row: usize| row % 97 != 0;
+    let seldom = |row: usize| !row.is_multiple_of(97);
     let named: Vec<(&str, Column)> = vec![
         ("transaction_id", text(&|row| Some(format!("t-{row:08}")))),
         ("event_time", times()),

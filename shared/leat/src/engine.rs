@@ -211,7 +211,9 @@ impl Engine {
     /// of a landed line stands if this ruleset gave it, but for [`AHEAD`], which is no rule of a ruleset; else the row is
     /// judged anew. Errs if a row has something to tokenize and there are no keys.
     pub fn judge(&self, batch: &mut Batch) -> Result<(), MissingKeys> {
-        let hash = self.rules.as_ref().map_or_else(Arc::default, RowRules::shared_hash);
+        // A text of this batch's own: cores that share one would wait for each other to count its users.
+        let hash: Arc<str> =
+            self.rules.as_ref().map_or_else(Arc::default, |rules| rules.hash().into());
         let failed = match &self.rules {
             Some(rules) => rules.judge(&batch.columns, &batch.rows),
             None => vec![Vec::new(); batch.len()],
@@ -223,7 +225,7 @@ impl Engine {
                     stands.failed.retain(|rule| rule != AHEAD);
                     stands
                 }
-                _ => self.verdict(failed),
+                _ => self.verdict(failed, &hash),
             };
             let time = times.and_then(|column| column.timestamp(at));
             let (arrival, bound) = (row.coordinates.arrival, self.recipe.schema.max_ahead);
@@ -235,19 +237,17 @@ impl Engine {
         protect::protect(batch, &self.recipe, self.keys.as_ref())
     }
 
-    /// What is said of a row that fails these rules, by index.
-    fn verdict(&self, mut failed: Vec<usize>) -> Verdict {
-        let Some(rules) = &self.rules else { return Verdict::default() };
-        if failed.is_empty() {
-            return Verdict { rules: rules.shared_hash(), ..Verdict::default() };
-        }
+    /// What is said of a row that fails these rules, by index; `hash` is the ruleset's.
+    fn verdict(&self, mut failed: Vec<usize>, hash: &Arc<str>) -> Verdict {
+        let good = Verdict { rules: hash.clone(), ..Verdict::default() };
+        let Some(rules) = self.rules.as_ref().filter(|_| !failed.is_empty()) else { return good };
         let (actions, text) = (rules.actions(), |&rule: &usize| rules.texts()[rule].clone());
         failed.sort_by_key(|&rule| actions[rule]);
         let warned = failed.partition_point(|&rule| actions[rule] < RowAction::Warn);
         Verdict {
-            rules: rules.shared_hash(),
             failed: failed[..warned].iter().map(text).collect(),
             warned: failed[warned..].iter().map(text).collect(),
+            ..good
         }
     }
 

@@ -100,11 +100,6 @@ impl RowRules {
     pub fn hash(&self) -> &str {
         &self.hash
     }
-
-    /// [`RowRules::hash`] as the rows of a batch share it.
-    pub(crate) fn shared_hash(&self) -> Arc<str> {
-        self.hash.clone()
-    }
 }
 
 #[cfg(test)]
