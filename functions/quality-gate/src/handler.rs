@@ -1,6 +1,7 @@
 //! One event, one step of a run.
 
-use leat::quality::result::RuleStatus;
+use leat::quality::RowAction;
+use leat::quality::result::{RuleResult, RuleStatus};
 use leat::timestamp;
 use leat_aws::{Failure, metrics, quality_metrics};
 use leat_batch::{
@@ -203,11 +204,13 @@ fn named(rules: &[String]) -> Vec<String> {
 }
 
 /// The detail of the event "Data Quality Evaluation Results Available", in the shape that AWS Glue documents for its own;
-/// `decision` and `failedRules` are Leat's.
+/// `decision`, `failedRules` and `alarm` are Leat's.
 fn event(decided: &Decided, ruleset: Option<&str>) -> Value {
     let Decided { decision, result } = decided;
     let failed: Vec<String> =
         result.outcomes.iter().filter(|rule| rule.outcome.fails()).map(|r| r.told()).collect();
+    // Rows in quarantine are every day's: a person is called for what halts, and for what somebody wants to be warned of.
+    let alarm = |rule: &RuleResult| rule.outcome.fails() && rule.action != RowAction::Quarantine;
     json!({
         "context": {
             "contextType": "LEAT_RUN",
@@ -225,14 +228,15 @@ fn event(decided: &Decided, ruleset: Option<&str>) -> Value {
         "rulesSkipped": result.rules(RuleStatus::Skipped),
         "decision": result.decision.word(),
         "failedRules": named(&failed),
+        "alarm": result.outcomes.iter().any(alarm),
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use leat::quality::result::{About, Findings, RuleResult};
-    use leat::quality::{QualityResult, RowAction};
+    use leat::quality::QualityResult;
+    use leat::quality::result::{About, Findings};
     use leat_aws::{Aws, Vars};
     use leat_lake::Lake;
 
@@ -358,10 +362,17 @@ mod tests {
                 "rulesSkipped": 0,
                 "decision": "proceed",
                 "failedRules": ["RowCount > 5: unmet (Dataset.*.RowCount = 3.0, threshold > 5)"],
+                "alarm": true,
             })
+        );
+        let quarantined = event(3.0, RowAction::Quarantine);
+        assert_eq!(
+            (&quarantined["state"], &quarantined["alarm"]),
+            (&"FAILED".into(), &false.into())
         );
         let good = event(6.0, RowAction::Halt);
         assert_eq!((&good["state"], &good["score"]), (&"SUCCEEDED".into(), &1.0.into()));
+        assert_eq!(good["alarm"], false);
         assert_eq!((&good["rulesSucceeded"], &good["failedRules"]), (&1.into(), &json!([])));
     }
 
