@@ -603,7 +603,7 @@ def test_a_rule_that_fails_is_told():
     assert not entry["Source"].startswith("aws."), "that is reserved"
     # Of this stage's state machine alone.
     assert pattern["resources"] == [{"Ref": "Train"}] and entry["Resources.$"] == "States.Array($$.StateMachine.Id)"
-    assert pattern["detail"] == {"state": ["FAILED"]}
+    assert pattern["detail"] == {"alarm": [True]}
     (target,) = rule["Targets"]
     assert target["Arn"] == {"Ref": "AlarmTopic"}
     (allowed,) = [s for s in role_of("train") if "events:PutEvents" in listed(s["Action"])]
