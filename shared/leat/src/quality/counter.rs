@@ -223,8 +223,10 @@ impl Counter {
             (Count::Found(test), State::Findings(findings)) => {
                 test.find_all(columns, rows.count, |_| rows.now, |_, found| findings.add(found));
             }
-            (Count::Composite(rule), State::Findings(findings)) => (0..rows.count)
-                .for_each(|row| findings.add(Finding::of(rule.passes(columns, row, rows.now)))),
+            (Count::Composite(rule), State::Findings(findings)) => {
+                let passing = rule.passing(columns, rows.count, rows.now);
+                passing.into_iter().for_each(|passes| findings.add(Finding::of(passes)));
+            }
             (Count::Moments(slot), State::Moments(moments)) => {
                 each_number(rows, filter, *slot, |x| moments.add(x));
             }

@@ -72,6 +72,25 @@ impl RowRule {
         }
     }
 
+    /// Whether each of the first `rows` rows passes, all at the same `now`: a `where` is asked once of all of them.
+    pub fn passing(&self, columns: &[Column], rows: usize, now: Option<i64>) -> Vec<bool> {
+        let mut passed = vec![!matches!(self, RowRule::Any(_)); rows];
+        match self {
+            RowRule::Test(test) => {
+                test.find_all(columns, rows, |_| now, |at, found| passed[at] = found.stays());
+            }
+            RowRule::All(parts) => parts.iter().for_each(|part| {
+                let of_part = part.passing(columns, rows, now);
+                passed.iter_mut().zip(of_part).for_each(|(all, part)| *all &= part);
+            }),
+            RowRule::Any(parts) => parts.iter().for_each(|part| {
+                let of_part = part.passing(columns, rows, now);
+                passed.iter_mut().zip(of_part).for_each(|(any, part)| *any |= part);
+            }),
+        }
+        passed
+    }
+
     /// Whether each of `rows` passes: [`RowRule::passes`] of all, a column at a time. `passed` has a place for each.
     pub fn judge(&self, columns: &[Column], rows: &[Row], passed: &mut [bool]) {
         match self {
@@ -131,5 +150,34 @@ pub fn diagnostic(ruleset: &Ruleset, rule: &Rule, refusal: &Refusal) -> Diagnost
         column: place.column,
         message: format!("{} (rule `{rule}`)", refusal.message()),
         hint: refusal.hint(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_rows_at_once_are_each_row() {
+        let columns = [("a".to_owned(), Type::Double), ("b".to_owned(), Type::String)];
+        let rules = [
+            "(ColumnValues \"a\" > 1 where \"b = 'x'\") and (IsComplete \"b\")",
+            "(ColumnValues \"a\" > 1 where \"b = 'x'\") or (IsComplete \"b\")",
+            "((IsComplete \"a\") or (IsComplete \"b\")) and (ColumnLength \"b\" = 1 where \"a < 3\")",
+        ];
+        let data = [
+            Column::doubles([Some(0.0), Some(2.0), None, Some(2.0), Some(0.0)]),
+            Column::strings([Some("x"), Some("x"), Some("x"), None, Some("yy")]),
+        ];
+        for (text, expected) in rules.into_iter().zip(["-+--+", "+++++", "+++--"]) {
+            let ruleset = crate::quality::parse("q", &format!("Rules = [ {text} ]")).unwrap();
+            let mut refusals = Vec::new();
+            let rule = RowRule::new(&ruleset, &ruleset.rules[0], &columns, &mut refusals).unwrap();
+            let passing = rule.passing(&data, 5, None);
+            let each: Vec<bool> = (0..5).map(|row| rule.passes(&data, row, None)).collect();
+            assert_eq!(passing, each, "{text}");
+            let signs: String = passing.iter().map(|p| if *p { '+' } else { '-' }).collect();
+            assert_eq!(signs, expected, "{text}");
+        }
     }
 }
