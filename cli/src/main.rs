@@ -13,6 +13,7 @@ mod output;
 mod places;
 mod profile;
 mod progress;
+mod quarantined;
 mod recipe;
 mod replay;
 mod rules;
@@ -65,6 +66,8 @@ enum Command {
     Infer(infer::Arguments),
     /// Measure how data has drifted from other data, or from a fitted state.
     Skew(skew::Arguments),
+    /// Put quarantined records through the recipe as it is now.
+    Replay(quarantined::Arguments),
     /// Print the JSON Schema of a recipe, for editors.
     Schema,
     /// List the operators, or show the manual of one.
@@ -89,6 +92,7 @@ fn main() -> ExitCode {
         Command::Profile(args) => profile::run(&args),
         Command::Infer(args) => infer::run(&args),
         Command::Skew(args) => skew::run(&args),
+        Command::Replay(args) => quarantined::run(&args),
         Command::Schema => Ok(schema()),
         Command::Operators(args) => operators::run(&args),
         Command::Rules(args) => rules::run(&args),

@@ -12,7 +12,7 @@ use std::process::{Command, Output, Stdio};
 use leat::decode::{self, Batch, RawRecord};
 use leat::engine::{self, Engine, Source};
 use leat::protect::Keys;
-use leat::record::{Coordinates, Position, Sequence, bucket_of};
+use leat::record::{Coordinates, Position, Reason, Reject, Sequence, bucket_of};
 use leat::windows::EntityState;
 use leat::windows::item::Item;
 use leat::{cleansed, encode};
@@ -915,4 +915,79 @@ fn what_is_given_is_sealed() {
     fs::write(desk.path("given.json"), "[]").unwrap();
     let seal = "seal bench/recipe.yaml --given given.json --state s.json";
     desk.refused(seal, &["given.json", "step 1 (`impute`) is given nothing"]);
+}
+
+#[test]
+fn quarantine_is_put_through_the_recipe_as_it_is_now() {
+    let desk = Desk::new();
+    let events = desk.read("events.jsonl");
+    let good: Vec<&[u8]> = events.split(|byte| *byte == b'\n').filter(|l| !l.is_empty()).collect();
+    let aside = |line: u64, arrival: Option<i64>, rule: &str, payload: &[u8]| {
+        let reject = Reject {
+            coordinates: Coordinates {
+                source: "events".into(),
+                shard: "shardId-000000000000".into(),
+                position: Position { sequence: Sequence::new("49"), sub: 0, line },
+                arrival,
+            },
+            reason: Reason { rule: rule.into(), message: "so it was said".into() },
+            payload: payload.to_vec(),
+        };
+        let mut out = Vec::new();
+        encode::quarantine::write(&reject, &mut out);
+        out
+    };
+    // 2026-11-22T23:59:59.999Z and the next midnight; the first line stands there twice.
+    let (before, midnight) = (1_795_391_999_999, 1_795_392_000_000);
+    let lines = [
+        aside(0, Some(before), "ColumnValues \"amount\" < 1", good[0]),
+        aside(1, Some(midnight), "ColumnValues \"amount\" < 1", good[1]),
+        aside(2, Some(midnight), "decode", b"{\"transaction_id\":"),
+        aside(3, None, "type", good[2]),
+        aside(0, Some(before), "ColumnValues \"amount\" < 1", good[0]),
+    ];
+    fs::create_dir(desk.path("quarantine")).unwrap();
+    fs::write(desk.path("quarantine/a.jsonl"), lines.concat()).unwrap();
+    let replay = "replay recipe.yaml quarantine --keys file:secret";
+
+    let all = desk.json(&format!("{replay} --output now.jsonl --refused still.jsonl"), 1);
+    let counts = |of: &Value| {
+        ["records", "passed", "refused", "repeated", "not_asked_for"]
+            .map(|name| of[name].as_u64().unwrap())
+    };
+    assert_eq!(counts(&all), [4, 3, 1, 1, 0]);
+    assert_eq!(all["refused_by"], json!({"decode": 1}));
+    assert_eq!(
+        all["rules"][0],
+        json!({"rule": "ColumnValues \"amount\" < 1", "records": 2, "passed": 2, "refused": 0})
+    );
+    // The lines are what Firehose would have landed: believed, in their place in the stream.
+    let landed = desk.read("now.jsonl");
+    assert_eq!(landed.iter().filter(|byte| **byte == b'\n').count(), 3);
+    let text = String::from_utf8(landed).unwrap();
+    for line in [0, 1, 3] {
+        assert!(text.contains(&format!("\"seq\":\"49\",\"sub\":0,\"line\":{line},")), "{text}");
+    }
+    let fitted =
+        desk.json("fit recipe.yaml now.jsonl --landed --keys file:secret --state s.json", 0);
+    assert_eq!((&fitted["data"]["rows"], &fitted["data"]["rejected"]), (&json!(3), &json!(0)));
+    // What was refused again can be replayed again.
+    let again = desk.json("replay recipe.yaml still.jsonl --refused more.jsonl", 1);
+    assert_eq!(counts(&again), [1, 0, 1, 0, 0]);
+    assert_eq!(desk.read("still.jsonl"), desk.read("more.jsonl"));
+
+    for (asked, expected) in [
+        ("--since 2026-11-23", [2, 1, 1, 0, 3]),
+        ("--until 2026-11-23T00:00:00Z", [1, 1, 0, 1, 3]),
+        ("--rule type --rule decode", [2, 1, 1, 0, 3]),
+        ("--rule type", [1, 1, 0, 0, 4]),
+    ] {
+        let told = desk.json(&format!("{replay} {asked}"), i32::from(expected[2] > 0));
+        assert_eq!(counts(&told), expected, "{asked}");
+    }
+    desk.refused("replay recipe.yaml quarantine --output o.jsonl", &["--output needs --keys"]);
+    desk.refused(&format!("{replay} --rule tipe --output o.jsonl"), &["`tipe`", "`type`"]);
+    assert!(!desk.path("o.jsonl").exists());
+    desk.refused(&format!("{replay} --since yesterday"), &["no time"]);
+    desk.refused("replay recipe.yaml events.jsonl", &["events.jsonl, line 1", "quarantine object"]);
 }

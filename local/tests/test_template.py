@@ -200,12 +200,15 @@ def lake_denials() -> dict:
     return {s["Sid"]: s for s in statements if s["Effect"] == "Deny"}
 
 
-def test_only_firehose_writes_where_its_lines_are_believed():
+def test_only_firehose_and_a_replay_write_where_lines_are_believed():
     deny = lake_denials()["OnlyFirehoseWritesTheStreamsLanding"]
     assert deny["Action"] == "s3:PutObject"
     assert deny["Resource"] == {"Sub": "${LakeBucket.Arn}/landing/stream/*"}
-    only = {"ArnNotEquals": {"aws:PrincipalArn": {"GetAtt": "FirehoseRole.Arn"}}}
-    assert deny["Condition"] == only
+    writers = [{"GetAtt": "FirehoseRole.Arn"}, {"GetAtt": "QuarantineReaderRole.Arn"}]
+    assert deny["Condition"] == {"ArnNotEquals": {"aws:PrincipalArn": writers}}
+    puts = [s for n, s in statements() if n == "QuarantineReaderRole" and "s3:PutObject" in listed(s["Action"])]
+    (put,) = [text(s["Resource"]) for s in puts]
+    assert put.endswith("/landing/stream/${Recipe}/replayed/*"), "beside what Firehose writes, not over it"
     datasets = function("s3-glue-trigger")["LEAT_DATASETS"]["Sub"]
     assert '{"prefix":"landing/stream/${Recipe}/","trusted":true}' in datasets
 

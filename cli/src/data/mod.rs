@@ -42,9 +42,9 @@ pub struct Data<'p> {
 }
 
 impl DataArguments {
-    /// What lies at `place`.
-    pub fn of(place: &str) -> Self {
-        DataArguments { data: vec![place.to_owned()], landed: false }
+    /// What lies at `places`.
+    pub fn of(places: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        DataArguments { data: places.into_iter().map(Into::into).collect(), landed: false }
     }
 
     /// The places as they were given.
@@ -144,6 +144,21 @@ impl Data<'_> {
         for item in items() {
             let source = read::Source { item, landed: false, progress: &progress };
             source.read(self.places, recipe, decoder, &mut |piece| visit(piece, item.format))?;
+        }
+        progress.finish();
+        Ok(())
+    }
+
+    /// Gives each line that is not empty to `visit`, with its file and its number in it; Parquet has none.
+    pub fn lines(
+        &self,
+        what: &'static str,
+        mut visit: impl FnMut(&str, u64, &[u8]) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
+        let progress = self.progress(what);
+        for item in &self.items {
+            let source = read::Source { item, landed: false, progress: &progress };
+            source.lines(self.places, |number, line| visit(&item.name, number, line))?;
         }
         progress.finish();
         Ok(())

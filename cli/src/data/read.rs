@@ -22,6 +22,9 @@ const AHEAD: usize = 32;
 /// The most bytes of a file that is read whole.
 const MAX_BYTES: u64 = 1 << 31;
 
+/// The longest line that is read as it stands: a record of Kinesis (10 MiB) in base64, several times over.
+const MAX_LINE: u64 = 1 << 26;
+
 /// A file and how it is read.
 pub struct Source<'a> {
     pub item: &'a Item,
@@ -165,6 +168,33 @@ impl Source<'_> {
             true => Box::new(BufReader::with_capacity(1 << 16, MultiGzDecoder::new(input))),
             false => Box::new(input),
         })
+    }
+
+    /// Gives each line that is not empty to `visit`, without its end, with its number from 1.
+    pub fn lines(
+        &self,
+        places: &Places,
+        mut visit: impl FnMut(u64, &[u8]) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
+        let (mut input, mut line) = (self.unpacked(places)?, Vec::new());
+        for number in 1.. {
+            line.clear();
+            let read = (&mut input).take(MAX_LINE).read_until(b'\n', &mut line);
+            if read.map_err(|why| self.failed(&why))? == 0 {
+                break;
+            }
+            if line.len() as u64 == MAX_LINE {
+                return Err(Refusal::new(format!(
+                    "{}, line {number} is longer than 64 MiB",
+                    self.item.name
+                )));
+            }
+            let text = line.trim_ascii_end();
+            if !text.is_empty() {
+                visit(number, text)?;
+            }
+        }
+        Ok(())
     }
 
     /// The first `rows` lines of a file of text, or rows of CSV with its header.

@@ -75,7 +75,7 @@ fn check(folder: &Path, name: &str, text: &str) {
     fs::write(&path, text).unwrap();
     let places = Places::default();
     let place = path.display().to_string();
-    let mut data = DataArguments::of(&place).find(&places, Format::Json, false).unwrap();
+    let mut data = DataArguments::of([&place]).find(&places, Format::Json, false).unwrap();
     let inferred = match infer(&mut data, "data") {
         Ok(inferred) => inferred,
         Err(refusal) => {

@@ -53,7 +53,7 @@ pub fn run(args: &Arguments) -> Result<Answer, Refusal> {
     });
     let limits = limits.transpose()?;
     let profiled = |place: &str| {
-        let data = DataArguments::of(place);
+        let data = DataArguments::of([place]);
         let profiled = profile::of(&places, &data, args.recipe.as_deref(), &args.keys)?;
         profiled.left_out.tell();
         Ok(profiled)

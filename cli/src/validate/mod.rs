@@ -290,7 +290,7 @@ fn references(
             };
             return Err(Refusal::new(format!("--reference {alias}: no rule names it")).hint(hint));
         }
-        let mut data = DataArguments::of(place).find(places, Format::Json, false)?;
+        let mut data = DataArguments::of([place]).find(places, Format::Json, false)?;
         let recipe = types::recipe(&mut data)?;
         let decoder = Decoder::new(&recipe, None, Limits::default());
         let theirs: Vec<(String, Type)> =
