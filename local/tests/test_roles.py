@@ -142,6 +142,28 @@ def _function(guarded, name: str, code: str) -> str:
     )["FunctionArn"]
 
 
+def test_events_are_put_with_the_right_to_their_source(guarded, workflows):
+    event = {"Source": "leat.quality", "DetailType": "told", "Detail": {}, "EventBusName": "default"}
+    states = {"Tell": task("events:putEvents", {"Entries": [event]})}
+    bus = f"arn:aws:events:{stack.REGION}:{ACCOUNT}:event-bus/default"
+    role = guarded.role()
+
+    def allow(source: str) -> None:
+        statement = {
+            "Effect": "Allow",
+            "Action": "events:PutEvents",
+            "Resource": bus,
+            "Condition": {"StringEquals": {"events:source": source}},
+        }
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        guarded.iam.put_role_policy(RoleName=role.rpartition("/")[2], PolicyName="work", PolicyDocument=policy)
+
+    allow("another")
+    assert denied(run(workflows, role, states), "Events.AccessDeniedException", "events:PutEvents")
+    allow("leat.quality")
+    assert run(workflows, role, states)["status"] == "SUCCEEDED"
+
+
 def test_items_are_read_with_the_right_to(guarded, workflows):
     bucket = guarded.bucket()
     guarded.s3.put_object(Bucket=bucket, Key="items.json", Body=b"[1, 2]")

@@ -99,3 +99,13 @@ class Follower:
             found = workflows.visits(workflows.history(self.client, execution.arn))
             rows += [f"  {row}" for row in workflows.table(found)]
         return rows
+
+    def denied(self) -> list[str]:
+        """The states that a role refused, each with its execution: also those whose failure is let pass."""
+        return [
+            f"{execution.machine} {execution.name}: {visit.state}: {error}"
+            for execution in self.seen
+            for visit in workflows.visits(workflows.history(self.client, execution.arn))
+            for error in visit.errors
+            if "AccessDenied" in error
+        ]

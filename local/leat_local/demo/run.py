@@ -197,6 +197,9 @@ class Demo:
             say(f"{run} model, on its evaluation slice: {self.at.evaluation(run)['why']}")
         for row in self.executions.tables():
             say(row)
+        for refused in self.executions.denied():
+            say(f"a right is missing: {refused}")
+            good = False
         return good
 
     def where(self) -> None:

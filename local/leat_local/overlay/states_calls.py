@@ -67,13 +67,13 @@ def install() -> None:
     hooks.replace(ministack, "_invoke_nested_start_execution", start_execution)
     hooks.replace(ministack, "_invoke_nested_start_execution_sync", run_execution)
     table = ministack._SERVICE_DISPATCH
-    for known, action, resource in (
-        ("sqs:sendMessage", "SQS:SendMessage", lambda d: _queue_arn(d.get("QueueUrl", ""))),
-        ("sns:publish", "SNS:Publish", lambda d: d.get("TopicArn") or d.get("TargetArn") or "*"),
-        ("events:putEvents", "Events:PutEvents", lambda _: _arn("events", "event-bus/default")),
+    for known, action, uses in (
+        ("sqs:sendMessage", "SQS:SendMessage", lambda d: [(_queue_arn(d.get("QueueUrl", "")), {})]),
+        ("sns:publish", "SNS:Publish", lambda d: [(d.get("TopicArn") or d.get("TargetArn") or "*", {})]),
+        ("events:putEvents", "Events:PutEvents", _events),
     ):
         table[_OPTIMIZED + known] = functools.partial(
-            _permitted, table[_OPTIMIZED + known], action, resource
+            _permitted, table[_OPTIMIZED + known], action, uses
         )
     # MiniStack looks for the first that begins the resource: the longer name goes first.
     for operation in (
@@ -101,10 +101,23 @@ def permit(error: str, action: str, resource: str, keys: dict | None = None) -> 
         raise Error(error, why)
 
 
-def _permitted(call, action: str, resource_of, resource: str, given: dict):
+def _permitted(call, action: str, uses, resource: str, given: dict):
+    """`uses` names what the call uses, with the keys that conditions may ask for."""
     service, _, operation = action.partition(":")
-    permit(f"{service}.AccessDeniedException", f"{service.lower()}:{operation}", resource_of(given))
+    for used, keys in uses(given):
+        permit(f"{service}.AccessDeniedException", f"{service.lower()}:{operation}", used, keys)
     return call(resource, given)
+
+
+def _events(given: dict) -> list[tuple[str, dict]]:
+    """The bus of each event, and what the event says of itself."""
+    return [
+        (
+            _arn("events", f"event-bus/{str(event.get('EventBusName') or 'default').rpartition('/')[2]}"),
+            {"events:source": event.get("Source"), "events:detail-type": event.get("DetailType")},
+        )
+        for event in given.get("Entries") or []
+    ]
 
 
 def _queue_arn(url: str) -> str:
