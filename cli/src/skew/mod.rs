@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use leat::column::Type;
-use leat::drift::{self, Breach, ColumnDrift, Drift, Limits, Measure};
+use leat::drift::{self, ColumnDrift, Drift, Judged, Limits, Measure};
 use leat::features::FittedState;
 use leat::profile::{Profile, Summary};
 use leat::recipe::Recipe;
@@ -91,7 +91,7 @@ pub fn run(args: &Arguments) -> Result<Answer, Refusal> {
                 let file = args.limits.clone().unwrap_or_default();
                 Refusal::of(errors, vec![(file, text.clone())])
             })?;
-            limits.judge(&drift)
+            limits.judge(&drift).into_iter().filter(Judged::fails).collect()
         }
         None => Vec::new(),
     };
@@ -163,11 +163,11 @@ fn told(measure: Measure, value: f64) -> String {
 }
 
 /// Whether a limit of the column's measure is passed.
-fn is_passed(breaches: &[Breach], column: &ColumnDrift, measure: Measure) -> bool {
-    breaches.iter().any(|b| b.column.as_deref() == Some(&column.name) && b.measure == Some(measure))
+fn is_passed(breaches: &[Judged], column: &ColumnDrift, measure: Measure) -> bool {
+    breaches.iter().any(|b| b.column == column.name && b.measure == Some(measure))
 }
 
-fn text(drift: &Drift, breaches: &[Breach], judged: bool, report: Option<&PathBuf>) -> String {
+fn text(drift: &Drift, breaches: &[Judged], judged: bool, report: Option<&PathBuf>) -> String {
     let measures = measured(drift);
     let header: Vec<&str> =
         ["column", "type"].into_iter().chain(measures.iter().map(|m| m.word())).collect();
@@ -192,7 +192,7 @@ fn text(drift: &Drift, breaches: &[Breach], judged: bool, report: Option<&PathBu
         text += &format!("schema: {mismatch}\n");
     }
     for breach in breaches.iter().filter(|breach| breach.measure.is_some()) {
-        text += &format!("limit passed: {}\n", breach.message);
+        text += &format!("limit passed: {}\n", breach.reason.as_deref().unwrap_or_default());
     }
     text += &match (judged, breaches.len()) {
         (false, _) => "no limits were given".to_owned(),

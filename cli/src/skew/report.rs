@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use leat::column::Type;
-use leat::drift::{Breach, ColumnDrift, Drift, Measure};
+use leat::drift::{ColumnDrift, Drift, Judged, Measure};
 use leat::profile::ColumnProfile;
 
 use super::{is_passed, measured, summary, told};
@@ -25,7 +25,7 @@ pub struct Pages<'p> {
     /// The second.
     pub now: &'p Profiled,
     pub drift: &'p Drift,
-    pub breaches: &'p [Breach],
+    pub breaches: &'p [Judged],
     /// Whether there were limits.
     pub judged: bool,
 }
@@ -51,7 +51,7 @@ pub fn page(pages: &Pages<'_>) -> String {
     if !breaches.is_empty() {
         body += "<div class=\"card\"><ul>\n";
         for breach in *breaches {
-            let _ = writeln!(body, "<li class=\"bad\">{}</li>", escape(&breach.message));
+            let _ = writeln!(body, "<li class=\"bad\">{}</li>", escape(breach.reason.as_deref().unwrap_or_default()));
         }
         body += "</ul></div>\n";
     } else if !drift.schema.is_empty() {
@@ -68,7 +68,7 @@ pub fn page(pages: &Pages<'_>) -> String {
     html::page(&format!("Drift: {} and {}", names.0, names.1), &body)
 }
 
-fn table(drift: &Drift, breaches: &[Breach], body: &mut String) {
+fn table(drift: &Drift, breaches: &[Judged], body: &mut String) {
     let measures = measured(drift);
     *body += "<div class=\"card wide\"><table>\n<tr><th>column</th><th>type</th>";
     for measure in &measures {

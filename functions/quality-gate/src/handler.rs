@@ -1,5 +1,6 @@
 //! One event, one step of a run.
 
+use leat::drift::Judged;
 use leat::quality::RowAction;
 use leat::quality::result::{RuleResult, RuleStatus};
 use leat::timestamp;
@@ -31,6 +32,7 @@ enum Event {
         as_of: i64,
         recipe: Option<String>,
         labels: Option<Labels>,
+        state: Option<String>,
     },
     Measure {
         run_folder: String,
@@ -70,14 +72,14 @@ pub async fn handle(config: &Config, shop: &Workshop, event: &str) -> Result<Val
     let event = serde_json::from_str(event)
         .map_err(|why| Failure::Input(format!("this is no step of a quality gate: {why}")))?;
     match event {
-        Event::Snapshot { run_folder, run, as_of, recipe, labels } => {
+        Event::Snapshot { run_folder, run, as_of, recipe, labels, state } => {
             let url = recipe.as_deref().unwrap_or(&config.recipe);
             let of = shop.run(&run_folder)?;
             if of.name() != run {
                 let why = format!("{run_folder} is the folder of another run than `{run}`");
                 return Err(Failure::Input(why));
             }
-            snapshot(config, shop, &of, as_of, url, labels).await
+            snapshot(config, shop, &of, as_of, url, labels, state.as_deref()).await
         }
         Event::Measure { run_folder, bucket } => {
             let job = shop.job(&run_folder).await?;
@@ -106,6 +108,11 @@ pub async fn handle(config: &Config, shop: &Workshop, event: &str) -> Result<Val
                 result.rules(RuleStatus::Skipped),
             ];
             quality_metrics(FUNCTION, recipe, &result.dataset, rules, result.score);
+            if let Some(drift) = &result.drift {
+                let (judged, failed) = (drift.judged.len(), drift.failed().count());
+                let counts = [("drift_judged", judged as u64), ("drift_failed", failed as u64)];
+                metrics(FUNCTION, recipe, &counts);
+            }
             let ruleset = job.engine.recipe().quality.as_deref();
             told(&decided, &Decision::url(&job), ruleset, answer)
         }
@@ -119,6 +126,7 @@ async fn snapshot(
     as_of: i64,
     recipe: &str,
     labels: Option<Labels>,
+    state: Option<&str>,
 ) -> Result<Value, Failure> {
     let engine = shop.read_engine(recipe).await?;
     let kept = shop.keep_recipe(run, recipe, &engine).await?;
@@ -148,7 +156,8 @@ async fn snapshot(
             .as_ref()
             .map(|(folder, engine)| LabelSource { cleansed: folder, recipe: engine.recipe() }),
     };
-    let snapshot = Snapshot::make(run, wanted).await?.some()?.keep(run).await?;
+    let snapshot = Snapshot::make(run, wanted).await?.some()?;
+    let snapshot = snapshot.drifting(run, recipe, &engine, state).await?.keep(run).await?;
     Ok(json!({
         "snapshot": Snapshot::url(run),
         "buckets": snapshot.numbers().collect::<Vec<_>>(),
@@ -169,7 +178,7 @@ fn told(
     let Decided { decision, .. } = decided;
     let cause = (!decision.passed).then(|| {
         format!(
-            "{} rules halt run {}: {}; see {}",
+            "{} rules or limits halt run {}: {}; see {}",
             decision.failed.len(),
             decision.run,
             named(&decision.failed).join("; "),
@@ -207,8 +216,8 @@ fn named(rules: &[String]) -> Vec<String> {
 /// `decision`, `failedRules` and `alarm` are Leat's.
 fn event(decided: &Decided, ruleset: Option<&str>) -> Value {
     let Decided { decision, result } = decided;
-    let failed: Vec<String> =
-        result.outcomes.iter().filter(|rule| rule.outcome.fails()).map(|r| r.told()).collect();
+    let rules = result.outcomes.iter().filter(|rule| rule.outcome.fails()).map(RuleResult::told);
+    let failed: Vec<String> = rules.chain(result.drift_failed().map(Judged::told)).collect();
     // Rows in quarantine are every day's: a person is called for what halts, and for what somebody wants to be warned of.
     let alarm = |rule: &RuleResult| rule.outcome.fails() && rule.action != RowAction::Quarantine;
     json!({
@@ -228,7 +237,7 @@ fn event(decided: &Decided, ruleset: Option<&str>) -> Value {
         "rulesSkipped": result.rules(RuleStatus::Skipped),
         "decision": result.decision.word(),
         "failedRules": named(&failed),
-        "alarm": result.outcomes.iter().any(alarm),
+        "alarm": result.outcomes.iter().any(alarm) || result.drift_failed().next().is_some(),
     })
 }
 

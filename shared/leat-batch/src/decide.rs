@@ -1,8 +1,10 @@
 //! Whether a run goes on: what the rules about the data set say of all its buckets, and where its slices end.
 //!
 //! The decision is written once. What the rules said is kept apart from the run, as the audit trail:
-//! `<artifacts>/quality/<data set>/<run>.json`, and what they measured for later runs: [`crate::history`].
+//! `<artifacts>/quality/<data set>/<run>.json`, and what they measured for later runs: [`crate::history`]. Where limits of
+//! drift lie beside the recipe, they are judged with the rules: [`crate::DriftSource`].
 
+use leat::drift::DriftResult;
 use leat::quality::result::{About, Findings, RuleResult, of_sorted_rows};
 use leat::quality::{Outcome, QualityResult, Report, Status};
 use leat::timestamp;
@@ -11,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::damaged;
 use crate::measure::evaluation;
-use crate::{BatchError, Job, Measures, Rejected, Slices, history, time};
+use crate::{BatchError, Job, Measures, Rejected, Slices, drift, history, time};
 
 /// Its key in the run's folder.
 const KEY: &str = "decision.json";
@@ -36,9 +38,9 @@ pub struct Decision {
     pub leat: u32,
     /// The run.
     pub run: String,
-    /// False if a rule halts it.
+    /// False if a rule or a limit of drift halts it.
     pub passed: bool,
-    /// The rules that halt it, with what was measured.
+    /// The rules and limits that halt it, with what was measured.
     pub failed: Vec<String>,
     /// See [`Slices::train_until`].
     #[serde(with = "time")]
@@ -61,9 +63,11 @@ pub struct Decided {
 
 /// Merges the measures of all buckets, judges them, and writes the decision and the record. A repeat finds them.
 pub async fn decide(job: &Job, criteria: Criteria) -> Result<Decided, BatchError> {
-    let measures = Measures::of_all(job).await?;
+    let mut measures = Measures::of_all(job).await?;
     let slices = slices(job, &measures, criteria)?;
-    let result = result(job, measures)?;
+    let profile = measures.profile.take();
+    let drift = drift::judge(job, profile.as_ref()).await?;
+    let result = result(job, measures, drift)?;
     let (name, dataset) = (job.run.name(), &job.snapshot.dataset);
     let (records, key) = (job.run.quality(dataset)?, format!("{name}.json"));
     let quality = records.url(&key);
@@ -88,6 +92,9 @@ pub async fn decide(job: &Job, criteria: Criteria) -> Result<Decided, BatchError
     // Named by the run and its time: what stands there is this run's.
     let past = result.past().to_json().map_err(broken)?;
     job.run.history(dataset)?.put_new(&history::key(job.snapshot.as_of, name), past).await?;
+    if let Some(profile) = profile.filter(|_| decision.passed) {
+        drift::keep(job, profile).await?;
+    }
     if job.run.write_new(KEY, &decision).await? == Put::Exists {
         let stands = Decision::read(job).await?;
         if stands != decision {
@@ -172,7 +179,11 @@ fn slices(job: &Job, measures: &Measures, criteria: Criteria) -> Result<Slices, 
 }
 
 /// What the rules said, for whoever asks later.
-fn result(job: &Job, measures: Measures) -> Result<QualityResult, BatchError> {
+fn result(
+    job: &Job,
+    measures: Measures,
+    drift: Option<DriftResult>,
+) -> Result<QualityResult, BatchError> {
     let engine = &job.engine;
     let report = match (evaluation(job)?, &measures.metrics) {
         (Some(rules), Some(metrics)) => {
@@ -210,6 +221,7 @@ fn result(job: &Job, measures: Measures) -> Result<QualityResult, BatchError> {
         counts: counts.map(|(name, count)| (name.to_owned(), count)).into(),
         analyzers: report.analyzers,
         measured: report.measured,
+        drift,
         ..Findings::default()
     };
     Ok(QualityResult::new(about, findings))

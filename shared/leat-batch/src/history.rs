@@ -27,8 +27,8 @@ fn time_of(key: &str) -> Option<i64> {
     timestamp::parse(&format!("{date}T{}Z", time.replace('-', ":")))
 }
 
-/// The runs in `folder` before `now`, in microseconds: the `most` newest, the newest first.
-pub async fn before(folder: &Folder, now: i64, most: usize) -> Result<Vec<PastRun>, BatchError> {
+/// The keys in `folder` of runs before `now`, in microseconds, the newest first.
+pub async fn keys_before(folder: &Folder, now: i64) -> Result<Vec<String>, BatchError> {
     let listed = folder.list("").await?;
     let mut keys: Vec<(i64, String)> = listed
         .into_iter()
@@ -36,8 +36,14 @@ pub async fn before(folder: &Folder, now: i64, most: usize) -> Result<Vec<PastRu
         .filter(|(time, key)| *time < now && !key.contains('/'))
         .collect();
     keys.sort_unstable_by(|a, b| b.cmp(a));
+    Ok(keys.into_iter().map(|(_, key)| key).collect())
+}
+
+/// The runs in `folder` before `now`, in microseconds: the `most` newest, the newest first.
+pub async fn before(folder: &Folder, now: i64, most: usize) -> Result<Vec<PastRun>, BatchError> {
+    let mut keys = keys_before(folder, now).await?;
     keys.truncate(most);
-    let read = async |(_, key): (i64, String)| {
+    let read = async |key: String| {
         let Some(bytes) = folder.get(&key).await? else { return Ok(None) };
         let run: PastRun =
             serde_json::from_slice(&bytes).map_err(|why| damaged(folder.url(&key), why))?;

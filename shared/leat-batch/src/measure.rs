@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 
 use leat::column::Type;
+use leat::profile::Profile;
 use leat::quality::result::SAMPLES;
 use leat::quality::{Context, Evaluation, Method, Metrics, OtherMetrics, Place, Status};
 use serde::{Deserialize, Serialize};
 
-use crate::{BatchError, Bucket, Job, Rejects, history};
+use crate::{BatchError, Bucket, Job, Rejects, drift, history};
 
 /// What was counted of a bucket.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Measures {
     /// The version of this form: 1.
     pub leat: u32,
@@ -38,6 +39,9 @@ pub struct Measures {
     /// Where the first rows stand that fail a rule about the data set which does not hold of the bucket, by its index.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub samples: BTreeMap<usize, Vec<Place>>,
+    /// The columns that have limits of drift; none where there are no limits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<Profile>,
 }
 
 /// The key of the measures of a bucket.
@@ -75,6 +79,11 @@ pub async fn measure(job: &Job, bucket: u32) -> Result<Measures, BatchError> {
         }
         metrics = Some(counted);
     }
+    let profile = drift::columns(job)?.map(|(columns, slots)| {
+        let mut profile = Profile::new(&columns);
+        profile.update_at(&batch.columns, &slots, batch.len());
+        profile
+    });
     let times = (0..batch.len()).map(|row| engine.event_time(batch, row));
     let times: Vec<i64> = times.filter(|time| *time < job.snapshot.as_of).collect();
     let measures = Measures {
@@ -90,6 +99,7 @@ pub async fn measure(job: &Job, bucket: u32) -> Result<Measures, BatchError> {
         last: times.iter().max().copied(),
         metrics,
         samples,
+        profile,
     };
     job.run.write_json(&key(bucket), &measures).await?;
     Ok(measures)
@@ -152,6 +162,15 @@ impl Measures {
         }
         self.first = [self.first, other.first].into_iter().flatten().min();
         self.last = [self.last, other.last].into_iter().flatten().max();
+        match (&mut self.profile, &other.profile) {
+            (Some(mine), Some(theirs)) => mine.merge(theirs).map_err(|why| why.to_string())?,
+            (None, None) => {}
+            _ => {
+                return Err(
+                    "some buckets were measured by limits of drift, and some without".into()
+                );
+            }
+        }
         match (&mut self.metrics, &other.metrics) {
             (Some(mine), Some(theirs)) => mine.merge(theirs).map_err(|why| why.to_string()),
             (None, None) => Ok(()),

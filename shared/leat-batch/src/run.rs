@@ -60,6 +60,16 @@ impl Run {
         Ok(self.quality(dataset)?.folder("history")?)
     }
 
+    /// What runs over `dataset` saw that have limits of drift: see [`crate::DriftSource`].
+    pub fn profiles(&self, dataset: &str) -> Result<Folder, BatchError> {
+        Ok(self.quality(dataset)?.folder("profiles")?)
+    }
+
+    /// The lake.
+    pub(crate) fn lake(&self) -> &Lake {
+        &self.lake
+    }
+
     /// The recipe's name.
     pub fn recipe(&self) -> &str {
         &self.recipe

@@ -10,7 +10,7 @@ use leat_lake::{Folder, Put};
 use serde::{Deserialize, Serialize};
 
 use crate::error::damaged;
-use crate::{BatchError, Run, history, names, time};
+use crate::{BatchError, DriftSource, Run, history, names, time};
 
 /// Its key in the run's folder.
 const KEY: &str = "snapshot.json";
@@ -48,6 +48,9 @@ pub struct Snapshot {
     /// What earlier runs over the data set measured, the newest first; empty where no rule asks for it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<PastRun>,
+    /// The limits of drift that lie beside the recipe, and what they are held against.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<DriftSource>,
 }
 
 /// The published files of a data set of labels.
@@ -146,8 +149,22 @@ impl Snapshot {
                 Some(labels) => Some(label_files(recipe, labels).await?),
                 None => None,
             },
+            drift: None,
             cleansed: url,
         })
+    }
+
+    /// The same with the limits of drift that lie beside the recipe at `url`, where there are some. They are held against the
+    /// fitted state at `state`, or without one against the newest earlier run over the data set that went on.
+    pub async fn drifting(
+        self,
+        run: &Run,
+        url: &str,
+        engine: &Engine,
+        state: Option<&str>,
+    ) -> Result<Self, BatchError> {
+        let drift = DriftSource::find(run, url, engine, state, &self).await?;
+        Ok(Snapshot { drift, ..self })
     }
 
     /// Refuses a data set without rows.

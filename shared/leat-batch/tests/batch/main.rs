@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test says so when something is not there")]
 
 mod cores;
+mod drift;
 mod future;
 mod laws;
 mod records;

@@ -7,60 +7,72 @@
 //!   amount: {ks: 0.1, mean: 0.5}        # of one column; the others still hold
 //!   channel: {unseen: 0}
 //!   batch_id: {psi: off}                # no limit
+//!   card_type: {unseen: 0, action: halt}
 //! schema: same                          # same: columns that differ pass a limit; any: they do not
+//! action: warn                          # what follows in the gate of a training run: warn, or halt
 //! ```
 //!
-//! A limit is the most that is allowed of a measure's size, of a p-value the least.
+//! A limit is the most that is allowed of a measure's size, of a p-value the least. What follows from one that is passed is
+//! `warn` unless the file or the column says `halt`: drift is not yet an error, and may be what a model has to learn.
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use sha2::{Digest, Sha256};
 
-use super::{Drift, Measure, Mismatch};
+use super::{Drift, Judged, Measure, Mismatch};
 use crate::column::Type;
 use crate::diagnostic::{Diagnostic, nearest};
+use crate::quality::RowAction;
+use crate::quality::result::RuleStatus;
 use crate::recipe::Place;
 use crate::recipe::report::{Report, did_you_mean};
 use crate::recipe::yaml::{self, Data, Entry, Meaning, Node, short};
 
 /// The limits of a column and where they stand; none is `off`.
-type Own = BTreeMap<Measure, (Option<f64>, Place)>;
+type OfMeasures = BTreeMap<Measure, (Option<f64>, Place)>;
+
+/// What a file says of one column.
+#[derive(Clone, Debug, PartialEq)]
+struct Own {
+    name: String,
+    place: Place,
+    limits: OfMeasures,
+    action: Option<RowAction>,
+}
 
 /// Limits as a file has them.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Limits {
     file: String,
+    hash: String,
     /// Of every column.
     general: BTreeMap<Measure, f64>,
     /// Of single columns; none lifts a general one.
-    columns: Vec<(String, Place, Own)>,
+    columns: Vec<Own>,
     /// Whether columns that differ pass a limit.
     same: bool,
+    /// What follows where a column says nothing else.
+    action: RowAction,
 }
 
-/// A limit that was passed.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Breach {
-    /// The column; none of the schema.
-    pub column: Option<String>,
-    /// The measure; none of the schema.
-    pub measure: Option<Measure>,
-    /// What was measured; none if it could not be measured.
-    pub value: Option<f64>,
-    /// The limit.
-    pub limit: Option<f64>,
-    /// In words.
-    pub message: String,
-}
-
-const KEYS: [&str; 4] = ["leat", "limits", "columns", "schema"];
+const KEYS: [&str; 5] = ["leat", "limits", "columns", "schema", "action"];
+/// What may follow. Rows that drift are none, so there is nothing to put into quarantine.
+const ACTIONS: [RowAction; 2] = [RowAction::Warn, RowAction::Halt];
 
 impl Limits {
     /// Reads limits. `file` is said in errors, which come all at once, by place.
     pub fn read(file: &str, text: &str) -> Result<Limits, Vec<Diagnostic>> {
         let mut report = Report::on(file, "list of limits");
+        let hash = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let mut limits = Limits { file: file.to_owned(), same: true, ..Limits::default() };
+        let mut limits = Limits {
+            file: file.to_owned(),
+            hash,
+            general: BTreeMap::new(),
+            columns: Vec::new(),
+            same: true,
+            action: RowAction::Warn,
+        };
         if let Some(root) = yaml::load(text, &mut report)
             && let Some(entries) = map("a list of limits", &root, &mut report)
         {
@@ -84,7 +96,12 @@ impl Limits {
                     }
                 }
                 "limits" => {
-                    for (measure, (limit, place)) in measures(value, report) {
+                    let (general, action) = measures(value, report);
+                    if let Some((_, place)) = action {
+                        let hint = "write it beside `limits`, or for one column".to_owned();
+                        report.error(place, "`action` is no measure of drift", Some(hint));
+                    }
+                    for (measure, (limit, place)) in general {
                         match limit {
                             Some(limit) => {
                                 self.general.insert(measure, limit);
@@ -99,8 +116,18 @@ impl Limits {
                 }
                 "columns" => {
                     for entry in map("`columns`", value, report).unwrap_or_default() {
-                        let limits = measures(&entry.value, report);
-                        self.columns.push((entry.key.clone(), entry.place, limits));
+                        let (limits, action) = measures(&entry.value, report);
+                        self.columns.push(Own {
+                            name: entry.key.clone(),
+                            place: entry.place,
+                            limits,
+                            action: action.map(|(action, _)| action),
+                        });
+                    }
+                }
+                "action" => {
+                    if let Some(action) = action_of(value, report) {
+                        self.action = action;
                     }
                 }
                 "schema" => match meaning(value) {
@@ -124,10 +151,33 @@ impl Limits {
         }
     }
 
+    /// The hash of the file as it stands (SHA-256, hex).
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// The limit of `measure` that holds of the column `name`, and whether it is the column's own.
+    fn of(&self, name: &str, measure: Measure) -> (Option<f64>, bool) {
+        let own = self.columns.iter().find(|own| own.name == name);
+        match own.and_then(|own| own.limits.get(&measure)) {
+            Some((limit, _)) => (*limit, true),
+            None => (self.general.get(&measure).copied(), false),
+        }
+    }
+
+    /// Those of `columns`, by index, that have a limit on a measure of their type: of the others nothing need be counted.
+    pub fn slots(&self, columns: &[(String, Type)]) -> Vec<usize> {
+        let limited = |(name, kind): &(String, Type)| {
+            let mut of_kind = Measure::ALL.into_iter().filter(|measure| measure.of(*kind));
+            of_kind.any(|measure| self.of(name, measure).0.is_some())
+        };
+        (0..columns.len()).filter(|slot| limited(&columns[*slot])).collect()
+    }
+
     /// What is wrong with the limits for these columns: names that are not there, measures that a type does not have.
     pub fn check(&self, columns: &[(String, Type)]) -> Result<(), Vec<Diagnostic>> {
         let mut report = Report::on(&self.file, "list of limits");
-        for (name, place, limits) in &self.columns {
+        for Own { name, place, limits, .. } in &self.columns {
             let Some((_, kind)) = columns.iter().find(|(column, _)| column == name) else {
                 let hint = did_you_mean(nearest(name, columns.iter().map(|(n, _)| n.as_str())));
                 report.error(*place, format!("no column is named `{}`", short(name)), hint);
@@ -149,54 +199,60 @@ impl Limits {
         report.finish()
     }
 
-    /// The limits that `drift` passes. What a limit of its own column asks for and could not be measured passes it too.
-    pub fn judge(&self, drift: &Drift) -> Vec<Breach> {
-        let mut breaches = Vec::new();
+    /// What becomes of each limit, those of the schema first, the others in the columns' order. What a limit of its own
+    /// column asks for and could not be measured does not hold either; a general one is then left out.
+    pub fn judge(&self, drift: &Drift) -> Vec<Judged> {
+        let action = |column: &str| {
+            let own = self.columns.iter().find(|own| own.name == column);
+            own.and_then(|own| own.action).unwrap_or(self.action)
+        };
+        let mut judged = Vec::new();
         for mismatch in drift.schema.iter().filter(|_| self.same) {
             let (Mismatch::Gone { column }
             | Mismatch::New { column }
             | Mismatch::Type { column, .. }) = mismatch;
-            breaches.push(Breach {
-                column: Some(column.clone()),
+            judged.push(Judged {
+                column: column.clone(),
                 measure: None,
                 value: None,
                 limit: None,
-                message: mismatch.to_string(),
+                outcome: RuleStatus::Failed,
+                action: action(column),
+                reason: Some(mismatch.to_string()),
             });
         }
-        let nothing = BTreeMap::new();
         for column in &drift.columns {
-            let own = self.columns.iter().find(|(name, ..)| *name == column.name);
-            let own = own.map_or(&nothing, |(_, _, limits)| limits);
             for measure in Measure::ALL {
-                let (limit, named) = match own.get(&measure) {
-                    Some((limit, _)) => (*limit, true),
-                    None => (self.general.get(&measure).copied(), false),
-                };
-                let Some(limit) = limit else { continue };
+                let (Some(limit), named) = self.of(&column.name, measure) else { continue };
                 let value = column.measured(measure);
-                let message = match value {
+                let (outcome, reason) = match value {
                     Some(value) if measure.passes(value, limit) => {
                         let side = if measure.is_chance() { "below" } else { "above" };
-                        format!("`{}`: {measure} is {value:.4}, {side} {limit}", column.name)
+                        let reason =
+                            format!("`{}`: {measure} is {value:.4}, {side} {limit}", column.name);
+                        (RuleStatus::Failed, Some(reason))
                     }
+                    Some(_) => (RuleStatus::Passed, None),
                     None if named => {
                         let why = column.notes.join("; ");
-                        format!("`{}`: {measure} cannot be measured: {why}", column.name)
+                        let reason =
+                            format!("`{}`: {measure} cannot be measured: {why}", column.name);
+                        (RuleStatus::Error, Some(reason))
                     }
-                    _ => continue,
+                    None => continue,
                 };
-                let (name, limit) = (Some(column.name.clone()), Some(limit));
-                breaches.push(Breach {
-                    column: name,
+                judged.push(Judged {
+                    column: column.name.clone(),
                     measure: Some(measure),
                     value,
-                    limit,
-                    message,
+                    limit: Some(limit),
+                    outcome,
+                    action: action(&column.name),
+                    reason,
                 });
             }
         }
-        breaches
+        judged
     }
 }
 
@@ -219,10 +275,30 @@ fn map<'n>(what: &str, node: &'n Node, report: &mut Report) -> Option<&'n [Entry
     }
 }
 
-/// Measures and their limits; `off` is none.
-fn measures(node: &Node, report: &mut Report) -> BTreeMap<Measure, (Option<f64>, Place)> {
-    let mut out = BTreeMap::new();
+/// An action, of which drift has two.
+fn action_of(node: &Node, report: &mut Report) -> Option<RowAction> {
+    let word = match meaning(node) {
+        Some(Meaning::Text(word)) => word,
+        _ => "",
+    };
+    let action = ACTIONS.into_iter().find(|action| action.word() == word);
+    if action.is_none() {
+        let words = ACTIONS.map(RowAction::word);
+        let message =
+            format!("`action` takes one of {}; this is {}", words.join(", "), node.describe());
+        report.error(node.place, message, did_you_mean(nearest(word, words)));
+    }
+    action
+}
+
+/// Measures and their limits, of which `off` is none; and what follows, where it says so.
+fn measures(node: &Node, report: &mut Report) -> (OfMeasures, Option<(RowAction, Place)>) {
+    let (mut out, mut action) = (BTreeMap::new(), None);
     for Entry { key, place, value } in map("limits of measures", node, report).unwrap_or_default() {
+        if key == "action" {
+            action = action_of(value, report).map(|action| (action, *place));
+            continue;
+        }
         let Some(measure) = Measure::ALL.into_iter().find(|measure| measure.word() == key) else {
             let words = Measure::ALL.map(Measure::word);
             let hint = did_you_mean(nearest(key, words))
@@ -253,5 +329,5 @@ fn measures(node: &Node, report: &mut Report) -> BTreeMap<Measure, (Option<f64>,
             }
         }
     }
-    out
+    (out, action)
 }

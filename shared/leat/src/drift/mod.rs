@@ -29,11 +29,13 @@ mod distribution;
 mod fitted;
 mod limits;
 mod measure;
+mod record;
 
 pub use distribution::{chi_squared_p, kolmogorov};
 pub use fitted::against;
-pub use limits::{Breach, Limits};
+pub use limits::Limits;
 pub use measure::Measure;
+pub use record::{DriftResult, Judged};
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -172,7 +172,9 @@ fn limits() {
     let a = columns((0..100).map(|i| Some(f64::from(i))).collect(), &["a"; 100]);
     let b =
         columns((0..100).map(|i| (i > 9).then_some(f64::from(i) + 50.0)).collect(), &["b"; 100]);
-    let told = |breaches: Vec<Breach>| breaches.into_iter().map(|b| b.message).collect::<Vec<_>>();
+    let told = |judged: Vec<Judged>| {
+        judged.into_iter().filter(Judged::fails).filter_map(|j| j.reason).collect::<Vec<_>>()
+    };
     assert!(told(limits.judge(&compare(&a, &a))).is_empty());
     let found = told(limits.judge(&compare(&a, &b)));
     assert_eq!(found.len(), 4, "{found:?}");
@@ -188,6 +190,54 @@ fn limits() {
     assert!(found[0].contains("`y` is gone"), "{found:?}");
     let any = Limits::read("f", &format!("{LIMITS}schema: any\n")).unwrap();
     assert!(!told(any.judge(&compare(&a, &narrow))).iter().any(|m| m.contains("gone")));
+}
+
+#[test]
+fn what_follows_and_what_is_counted() {
+    let columns = [
+        ("x".to_owned(), Type::Double),
+        ("y".to_owned(), Type::String),
+        ("z".to_owned(), Type::Long),
+    ];
+    let of = |text: &str| Limits::read("f", &format!("leat: 1\n{text}")).unwrap();
+    for (text, slots) in [
+        ("limits: {psi: 0.2}", &[0, 1, 2][..]),
+        ("limits: {ks: 0.2}", &[0, 2]),
+        ("limits: {ks: 0.2}\ncolumns: {x: {ks: off}, y: {unseen: 0}}", &[1, 2]),
+        ("columns: {z: {missing: 0}}", &[2]),
+        ("columns: {y: {action: halt}}", &[]),
+        ("schema: same", &[]),
+    ] {
+        assert_eq!(of(text).slots(&columns), slots, "{text}");
+    }
+    let (a, b) = (numbers(&[1.0; 30]), numbers(&[2.0; 30]));
+    let wider =
+        profile(&[("x", Column::doubles([Some(1.0)])), ("w", Column::doubles([Some(1.0)]))]);
+    for (text, now, halts, warns) in [
+        ("limits: {psi: 0.2, missing: 0}", &b, &[][..], &["x"][..]),
+        ("limits: {psi: 0.2}\naction: halt", &b, &["x"], &[]),
+        ("limits: {psi: 0.2}\ncolumns: {x: {action: halt}}", &b, &["x"], &[]),
+        ("limits: {psi: 0.2}\ncolumns: {x: {action: warn}}\naction: halt", &wider, &["w"], &[]),
+        ("limits: {psi: 0.2}\naction: halt", &a, &[], &[]),
+    ] {
+        let limits = of(text);
+        let found = DriftResult::new(&limits, "r-1", &compare(&a, now));
+        let by = |halts: bool| -> Vec<&str> {
+            found.failed().filter(|j| j.halts() == halts).map(|j| j.column.as_str()).collect()
+        };
+        assert_eq!((by(true), by(false)), (halts.to_vec(), warns.to_vec()), "{text}");
+    }
+    let limits = of("limits: {psi: 0.2, missing: 0}");
+    let found = DriftResult::new(&limits, "r-1", &compare(&a, &b));
+    assert_eq!(found.limits_hash.len(), 64);
+    let json = serde_json::to_value(&found).unwrap();
+    assert_eq!(
+        json["judged"][0],
+        serde_json::json!({"column": "x", "measure": "missing", "value": 0.0, "limit": 0.0, "outcome": "Passed", "action": "warn"})
+    );
+    assert_eq!(serde_json::from_value::<DriftResult>(json).unwrap(), found);
+    assert_eq!(found.judged[1].metric().as_deref(), Some("Column.x.Drift.psi"));
+    assert_eq!(found.judged[1].told(), "drift: `x`: psi is 18.4188, above 0.2");
 }
 
 #[test]
@@ -229,6 +279,18 @@ fn wrong_limits() {
         (
             "leat: 1\ncolumns: {x: 1}",
             "2:14: limits of measures is a map of keys; this is the number 1",
+        ),
+        (
+            "leat: 1\naction: hlt",
+            "2:9: `action` takes one of warn, halt; this is the text `hlt` (did you mean `halt`?)",
+        ),
+        (
+            "leat: 1\naction: quarantine",
+            "2:9: `action` takes one of warn, halt; this is the text `quarantine`",
+        ),
+        (
+            "leat: 1\nlimits: {action: halt}",
+            "2:10: `action` is no measure of drift (write it beside `limits`, or for one column)",
         ),
         ("leat: 1\nschema: no", "2:9: `schema` takes one of same, any; this is the text `no`"),
     ] {

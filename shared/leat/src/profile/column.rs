@@ -109,6 +109,13 @@ impl ColumnProfile {
         self.personal.merge(&other.personal);
     }
 
+    /// Forgets what values and their patterns look like.
+    pub(super) fn forget_texts(&mut self) {
+        self.labels = Labels::none();
+        self.texts = Texts::default();
+        self.personal = personal::Counts::default();
+    }
+
     /// How many rows are not null.
     pub fn present(&self) -> u64 {
         self.rows.saturating_sub(self.nulls)

@@ -52,6 +52,11 @@ impl TryFrom<Packed> for Labels {
 }
 
 impl Labels {
+    /// A sample of the texts that holds none.
+    pub fn none() -> Self {
+        Labels { level: 128, ..Labels::default() }
+    }
+
     /// Keeps `text` for `hash`, if it is not there.
     #[inline]
     pub fn add(&mut self, hash: u128, text: impl FnOnce() -> String) {

@@ -58,11 +58,24 @@ impl Profile {
     /// Counts the first `rows` rows of `columns`, which are those of [`Profile::new`]. A column of another type (a bug of
     /// the caller) counts as null.
     pub fn update(&mut self, columns: &[Column], rows: usize) {
+        let slots: Vec<usize> = (0..self.columns.len()).collect();
+        self.update_at(columns, &slots, rows);
+    }
+
+    /// The same, where the columns of [`Profile::new`] are those of `columns` at `slots`.
+    pub fn update_at(&mut self, columns: &[Column], slots: &[usize], rows: usize) {
         self.rows = self.rows.saturating_add(rows as u64);
         let mut hasher = ValueHasher::default();
-        for (slot, column) in self.columns.iter_mut().enumerate() {
-            column.update(columns, slot, rows, &mut hasher);
+        for (column, slot) in self.columns.iter_mut().zip(slots) {
+            column.update(columns, *slot, rows, &mut hasher);
         }
+    }
+
+    /// The same without texts of values and their patterns: what [`compare`](crate::drift::compare) needs, and no more.
+    /// Numbers are still there, and values are counted by hash.
+    pub fn without_texts(mut self) -> Self {
+        self.columns.iter_mut().for_each(ColumnProfile::forget_texts);
+        self
     }
 
     /// Adds all that `other` saw.

@@ -13,6 +13,7 @@ use super::evaluated::evaluated;
 use super::metrics::{Outcome, Status, threshold};
 use super::row_rule::is_row_rule;
 use super::tree::Ruleset;
+use crate::drift::{DriftResult, Judged};
 use crate::record::{Coordinates, Sequence};
 use crate::{number, timestamp};
 
@@ -248,6 +249,8 @@ pub struct Findings {
     pub analyzers: BTreeMap<String, f64>,
     /// See [`super::Report::measured`].
     pub measured: BTreeMap<String, f64>,
+    /// What limits of drift said; none where there are none.
+    pub drift: Option<DriftResult>,
 }
 
 /// The record of a run.
@@ -272,11 +275,11 @@ pub struct QualityResult {
     /// The ruleset's hash.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ruleset_hash: Option<String>,
-    /// True if every rule holds that was asked.
+    /// True if every rule holds that was asked, and every limit of drift.
     pub passed: bool,
     /// What follows: a rule that does not hold may only warn, or put rows into quarantine.
     pub decision: GateDecision,
-    /// The rules that halt, each with what was measured and what was wanted.
+    /// The rules and limits of drift that halt, each with what was measured and what was wanted.
     pub halted_by: Vec<String>,
     /// The share of the rules asked that hold; none if none was.
     pub score: Option<f64>,
@@ -299,13 +302,24 @@ pub struct QualityResult {
     /// All that was measured, by the names that later runs ask for (`last(k)`, `DetectAnomalies`).
     #[serde(alias = "metrics")]
     pub measured: BTreeMap<String, f64>,
+    /// What limits of drift said; none where there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<DriftResult>,
 }
 
 impl QualityResult {
     /// The record of `findings`; `read`, `kept`, `rejected` and `dropped` are counted unless the caller did.
     pub fn new(about: About, findings: Findings) -> Self {
-        let Findings { outcomes, rows, rejected, dropped, mut counts, analyzers, measured } =
-            findings;
+        let Findings {
+            outcomes,
+            rows,
+            rejected,
+            dropped,
+            mut counts,
+            analyzers,
+            mut measured,
+            drift,
+        } = findings;
         let sum = |numbers: &mut dyn Iterator<Item = u64>| numbers.fold(0, u64::saturating_add);
         let refused = sum(&mut rejected.values().map(|rows| rows.count));
         let passed_by = sum(&mut dropped.values().copied());
@@ -318,8 +332,11 @@ impl QualityResult {
         let failed = outcomes.iter().filter(|rule| rule.outcome.fails()).count();
         let skipped = outcomes.iter().filter(|rule| rule.outcome == RuleStatus::Skipped).count();
         let asked = outcomes.len() - skipped;
-        let halted_by: Vec<String> =
+        let mut halted_by: Vec<String> =
             outcomes.iter().filter(|rule| rule.halts()).map(RuleResult::told).collect();
+        let judged = || drift.iter().flat_map(|drift| &drift.judged);
+        halted_by.extend(judged().filter(|limit| limit.halts()).map(Judged::told));
+        measured.extend(judged().filter_map(|limit| limit.metric().zip(limit.value)));
         let (recipe, recipe_hash) = about.recipe.unzip();
         QualityResult {
             leat: VERSION,
@@ -330,7 +347,7 @@ impl QualityResult {
             recipe,
             recipe_hash,
             ruleset_hash: about.ruleset_hash,
-            passed: failed == 0,
+            passed: failed == 0 && judged().all(|limit| !limit.fails()),
             decision: match halted_by.is_empty() {
                 true => GateDecision::Proceed,
                 false => GateDecision::Halt,
@@ -346,7 +363,13 @@ impl QualityResult {
             rejects: rejected,
             analyzers,
             measured,
+            drift,
         }
+    }
+
+    /// The limits of drift that do not hold, or cannot be said to.
+    pub fn drift_failed(&self) -> impl Iterator<Item = &Judged> {
+        self.drift.iter().flat_map(DriftResult::failed)
     }
 
     /// How many rules ended as `status`.
