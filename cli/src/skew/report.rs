@@ -51,7 +51,11 @@ pub fn page(pages: &Pages<'_>) -> String {
     if !breaches.is_empty() {
         body += "<div class=\"card\"><ul>\n";
         for breach in *breaches {
-            let _ = writeln!(body, "<li class=\"bad\">{}</li>", escape(breach.reason.as_deref().unwrap_or_default()));
+            let _ = writeln!(
+                body,
+                "<li class=\"bad\">{}</li>",
+                escape(breach.reason.as_deref().unwrap_or_default())
+            );
         }
         body += "</ul></div>\n";
     } else if !drift.schema.is_empty() {

@@ -11,6 +11,8 @@ use clap::{Args, ValueEnum};
 use leat::column::Type;
 use leat::decode::{Decoder, Limits};
 use leat::number::to_text;
+use leat::profile::{Profile, Summary};
+use leat::quality::distributions;
 use leat::quality::reference::aliases;
 use leat::quality::report::{self, Page};
 use leat::quality::result::{About, Findings, RuleResult, SAMPLES};
@@ -52,7 +54,7 @@ pub struct Arguments {
     /// Write the record of the run there, as JSON.
     #[arg(long, value_name = "OUT.json")]
     result: Option<PathBuf>,
-    /// Write a page for people there: what fails first, where, and what it was in earlier runs.
+    /// Write a page for people there: what fails first, where, what it was in earlier runs, and what columns hold.
     #[arg(long, value_name = "OUT.html")]
     report: Option<PathBuf>,
     /// Of a rule that does not hold, show so many of the rows that fail it, for which the data is read again.
@@ -132,10 +134,20 @@ pub fn run(args: &Arguments) -> Result<Answer, Refusal> {
     };
     let evaluation = Evaluation::within(&ruleset, &columns, &context).map_err(refuse)?;
     let (mut metrics, mut left_out) = (evaluation.start(), LeftOut::default());
+    // Plots are on the page alone.
+    let plotted = match &args.report {
+        Some(_) => distributions::named(&ruleset, &columns),
+        None => Vec::new(),
+    };
+    let of_plots: Vec<(String, Type)> = plotted.iter().map(|at| columns[*at].clone()).collect();
+    let mut profile = Profile::new(&of_plots);
     data.each("validating", &recipe, &decoder, |piece| {
         left_out.rejects.add(&piece.rejects);
         left_out.sentinels += piece.sentinels;
         evaluation.update(&mut metrics, &piece.batch.columns, piece.batch.len());
+        if !plotted.is_empty() {
+            profile.update_at(&piece.batch.columns, &plotted, piece.batch.len());
+        }
         Ok(())
     })?;
     left_out.tell();
@@ -167,12 +179,19 @@ pub fn run(args: &Arguments) -> Result<Answer, Refusal> {
     if let Some(runs) = &runs {
         runs.write(&result)?;
     }
-    write(args, &result, &earlier)?;
+    let hidden =
+        |name: &str| recipe.method(name).is_some() || recipe.field(name).is_some_and(|f| f.pii);
+    write(args, &result, &earlier, &profile.finish(hidden))?;
     answer(&result)
 }
 
 /// Writes the record and the page, where they are asked for.
-fn write(args: &Arguments, result: &QualityResult, past: &[PastRun]) -> Result<(), Refusal> {
+fn write(
+    args: &Arguments,
+    result: &QualityResult,
+    past: &[PastRun],
+    columns: &[Summary],
+) -> Result<(), Refusal> {
     let to = |path: &Path, bytes: &[u8]| -> Result<(), Refusal> {
         let mut output = Output::create(path)?;
         output.write_all(bytes).map_err(|why| output.failed(&why))?;
@@ -183,7 +202,7 @@ fn write(args: &Arguments, result: &QualityResult, past: &[PastRun]) -> Result<(
         to(path, &json.map_err(|why| Refusal::new(format!("cannot write the record: {why}")))?)?;
     }
     if let Some(path) = &args.report {
-        to(path, report::html(Page { result, past, distributions: None }).as_bytes())?;
+        to(path, report::html(Page { result, past, columns }).as_bytes())?;
     }
     Ok(())
 }

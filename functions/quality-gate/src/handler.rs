@@ -244,6 +244,7 @@ fn event(decided: &Decided, ruleset: Option<&str>) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use leat::drift::{DriftResult, Measure};
     use leat::quality::QualityResult;
     use leat::quality::result::{About, Findings};
     use leat_aws::{Aws, Vars};
@@ -383,6 +384,33 @@ mod tests {
         assert_eq!((&good["state"], &good["score"]), (&"SUCCEEDED".into(), &1.0.into()));
         assert_eq!(good["alarm"], false);
         assert_eq!((&good["rulesSucceeded"], &good["failedRules"]), (&1.into(), &json!([])));
+    }
+
+    #[test]
+    fn drift_is_told_with_the_rules() {
+        for (outcome, action, alarm) in [
+            (RuleStatus::Passed, RowAction::Halt, false),
+            (RuleStatus::Failed, RowAction::Warn, true),
+            (RuleStatus::Error, RowAction::Halt, true),
+        ] {
+            let limit = Judged {
+                column: "amount".into(),
+                measure: Some(Measure::Psi),
+                value: Some(0.5),
+                limit: Some(0.2),
+                outcome,
+                action,
+                reason: outcome.fails().then(|| "`amount`: psi is 0.5, above 0.2".into()),
+            };
+            let mut moved = decided(6.0, RowAction::Halt);
+            moved.result.drift =
+                Some(DriftResult { judged: vec![limit], ..DriftResult::default() });
+            let event = event(&moved, None);
+            let told =
+                if alarm { json!(["drift: `amount`: psi is 0.5, above 0.2"]) } else { json!([]) };
+            assert_eq!((&event["alarm"], &event["failedRules"]), (&alarm.into(), &told));
+            assert_eq!((&event["rulesFailed"], &event["score"]), (&0.into(), &1.0.into()));
+        }
     }
 
     #[test]

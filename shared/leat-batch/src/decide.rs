@@ -1,10 +1,12 @@
 //! Whether a run goes on: what the rules about the data set say of all its buckets, and where its slices end.
 //!
 //! The decision is written once. What the rules said is kept apart from the run, as the audit trail:
-//! `<artifacts>/quality/<data set>/<run>.json`, and what they measured for later runs: [`crate::history`]. Where limits of
+//! `<artifacts>/quality/<data set>/<run>.json`, a page for people beside it, `<run>.html`, and what they measured for later runs: [`crate::history`]. Where limits of
 //! drift lie beside the recipe, they are judged with the rules: [`crate::DriftSource`].
 
 use leat::drift::DriftResult;
+use leat::profile::Profile;
+use leat::quality::report::{self, DRAWN, Page};
 use leat::quality::result::{About, Findings, RuleResult, of_sorted_rows};
 use leat::quality::{Outcome, QualityResult, Report, Status};
 use leat::timestamp;
@@ -92,6 +94,9 @@ pub async fn decide(job: &Job, criteria: Criteria) -> Result<Decided, BatchError
     // Named by the run and its time: what stands there is this run's.
     let past = result.past().to_json().map_err(broken)?;
     job.run.history(dataset)?.put_new(&history::key(job.snapshot.as_of, name), past).await?;
+    // The first page stands: a repeat may know of more earlier runs.
+    let page = page(job, &result, profile.as_ref()).await?;
+    records.put_new(&format!("{name}.html"), page.into_bytes()).await?;
     if let Some(profile) = profile.filter(|_| decision.passed) {
         drift::keep(job, profile).await?;
     }
@@ -129,6 +134,27 @@ impl Decision {
     pub fn url(job: &Job) -> String {
         job.run.url_of(KEY)
     }
+}
+
+/// The record for people, with the columns that have limits of drift.
+async fn page(
+    job: &Job,
+    result: &QualityResult,
+    profile: Option<&Profile>,
+) -> Result<String, BatchError> {
+    let recipe = job.engine.recipe();
+    let hidden =
+        |name: &str| recipe.method(name).is_some() || recipe.field(name).is_some_and(|f| f.pii);
+    let columns = profile.map(|profile| profile.finish(hidden)).unwrap_or_default();
+    let past = match &job.snapshot.history[..] {
+        [] => {
+            let folder = job.run.history(&job.snapshot.dataset)?;
+            // A page without a past is still one, and no reason to stop a run.
+            history::before(&folder, job.snapshot.as_of, DRAWN).await.unwrap_or_default()
+        }
+        past => past.to_vec(),
+    };
+    Ok(report::html(Page { result, past: &past, columns: &columns }))
 }
 
 fn slices(job: &Job, measures: &Measures, criteria: Criteria) -> Result<Slices, BatchError> {

@@ -3,7 +3,9 @@
 use leat::quality::QualityResult;
 use leat::quality::result::RuleStatus;
 use leat::timestamp;
-use leat_batch::{BatchError, Criteria, Decision, Job, Run, Snapshot, Wanted, decide, measure};
+use leat_batch::{
+    Baseline, BatchError, Criteria, Decision, Job, Run, Snapshot, Wanted, decide, measure,
+};
 
 use crate::world::{Event, World, events};
 
@@ -127,14 +129,16 @@ async fn columns_that_differ_and_columns_that_were_not_profiled() {
     assert!(reason.starts_with("run month-3 has no profile of `transaction_id`"), "{reason}");
     assert!(reason.contains("`channel`") && !reason.contains("`amount`"), "{reason}");
     // A field that is new, of which nothing is profiled, is told all the same.
-    let recipe = crate::world::RECIPE.replace(
-        "    - {name: country,",
-        "    - {name: tip,               type: double}\n    - {name: country,",
-    );
-    world.lake().write(RECIPE_URL, recipe).await.unwrap();
+    let folder = "memory:lake/artifacts/quality/card-transactions/profiles/";
+    let (key, bytes) = world.objects(folder).await.into_iter().next_back().unwrap();
+    let text = String::from_utf8(bytes).unwrap();
+    let mut baseline: Baseline = serde_json::from_str(&text).unwrap();
+    baseline.fields.retain(|(name, _)| name != "country");
+    let bytes = serde_json::to_vec(&baseline).unwrap();
+    world.lake().folder(folder).unwrap().put(&key, bytes).await.unwrap();
     limits(&world, "leat: 1\ncolumns: {amount: {ks: 0.1}}\naction: halt\n").await;
     let (_, new) = run(&world, 5, None).await.unwrap();
-    assert_eq!(new.halted_by, ["drift: `tip` is new"]);
+    assert_eq!(new.halted_by, ["drift: `country` is new"]);
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ mod conformance;
 pub(crate) mod counter;
 mod data_freshness;
 pub(crate) mod dates;
+pub mod distributions;
 mod evaluated;
 pub(crate) mod frequencies;
 pub mod history;

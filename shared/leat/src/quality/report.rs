@@ -2,8 +2,11 @@
 //! no script, no style from elsewhere, and every text of the record is escaped.
 
 use super::action::RowAction;
+use super::distributions;
 use super::result::{PastRun, Place, QualityResult, RejectedRows, RuleResult, RuleStatus};
+use crate::drift::{DriftResult, Judged};
 use crate::number::to_text;
+use crate::profile::Summary;
 
 /// What a page shows.
 #[derive(Clone, Copy, Debug)]
@@ -12,13 +15,13 @@ pub struct Page<'a> {
     pub result: &'a QualityResult,
     /// What earlier runs measured, the newest first.
     pub past: &'a [PastRun],
-    /// The distributions of the data: HTML that is put on the page as it is.
-    pub distributions: Option<&'a str>,
+    /// What columns of the data hold; of those that are hidden no value is shown.
+    pub columns: &'a [Summary],
 }
 
 /// A page of `<!doctype html>`.
 pub fn html(page: Page<'_>) -> String {
-    let Page { result, past, distributions } = page;
+    let Page { result, past, columns } = page;
     let title = format!("Data quality of {}", result.dataset);
     let mut body = header(result);
     body += &tiles(result);
@@ -37,6 +40,9 @@ pub fn html(page: Page<'_>) -> String {
         let cards: String = failed.iter().map(|rule| card(rule, result, past)).collect();
         body += &section("What does not hold", &cards);
     }
+    if let Some(drift) = &result.drift {
+        body += &section("Drift", &drifted(drift, past));
+    }
     if !others.is_empty() {
         let rows: String = others.iter().map(|rule| line(rule, result, past)).collect();
         let head = "<tr><th>Rule</th><th>Measured</th><th>Earlier runs</th></tr>";
@@ -45,8 +51,8 @@ pub fn html(page: Page<'_>) -> String {
     if !result.rejects.is_empty() {
         body += &section("Rejected rows", &rejected(result));
     }
-    if let Some(distributions) = distributions {
-        body += &section("Distributions", distributions);
+    if !columns.is_empty() {
+        body += &section("Distributions", &distributions::cards(columns));
     }
     if !result.analyzers.is_empty() {
         let rows: String = result
@@ -77,7 +83,7 @@ pub fn html(page: Page<'_>) -> String {
 const STYLE: &str = include_str!("report.css");
 
 /// `text` as HTML shows it, within elements and quoted attributes.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -93,7 +99,7 @@ fn escape(text: &str) -> String {
 }
 
 /// A whole number in groups of three.
-fn grouped(number: u64) -> String {
+pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::new();
     for (at, digit) in digits.chars().enumerate() {
@@ -146,7 +152,7 @@ fn header(result: &QualityResult) -> String {
 }
 
 /// A share in percent, cut rather than rounded: 100 is said of all alone.
-fn percent(share: f64) -> String {
+pub(super) fn percent(share: f64) -> String {
     to_text((share * 1000.0).floor() / 10.0).trim_end_matches(".0").to_owned()
 }
 
@@ -338,6 +344,54 @@ fn rejected(result: &QualityResult) -> String {
     )
 }
 
+/// The limits of drift, those first that do not hold.
+fn drifted(drift: &DriftResult, past: &[PastRun]) -> String {
+    let against = match &drift.against {
+        Some(against) => format!("<p class=\"quiet\">against <code>{}</code></p>", escape(against)),
+        None => String::new(),
+    };
+    let reason = drift.reason.as_deref().map(|reason| format!("<p>{}</p>", escape(reason)));
+    let mut out = against + &reason.unwrap_or_default();
+    if drift.judged.is_empty() {
+        return out;
+    }
+    let mut judged: Vec<&Judged> = drift.judged.iter().collect();
+    judged.sort_by_key(|limit| (!limit.fails(), limit.fails().then_some(limit.action)));
+    let row = |limit: &Judged| {
+        let (word, class) = match (limit.outcome, limit.action) {
+            (RuleStatus::Passed | RuleStatus::Skipped, _) => ("Within", "good"),
+            (RuleStatus::Error, RowAction::Halt) => ("Not measured, halts", "bad"),
+            (RuleStatus::Error, _) => ("Not measured", "warn"),
+            (RuleStatus::Failed, RowAction::Halt) => ("Beyond, halts", "bad"),
+            (RuleStatus::Failed, _) => ("Beyond, warns", "warn"),
+        };
+        let measure = limit.measure.map_or("columns", |measure| measure.word());
+        let why = match (limit.outcome, limit.measure) {
+            (RuleStatus::Failed, Some(_)) => None,
+            _ => limit.reason.as_deref().map(|reason| format!("<p>{}</p>", escape(reason))),
+        };
+        let drawn = limit.metric().zip(limit.value).map(|(name, value)| {
+            let threshold = limit.limit.map(|limit| format!("<= {}", to_text(limit)));
+            sparkline(&name, value, threshold.as_deref(), past)
+        });
+        format!(
+            "<tr><td><span class=\"chip {class}\">{word}</span><code>{}</code> {measure}{}</td>\
+             <td class=\"number\">{}</td><td class=\"number\">{}</td><td>{}</td></tr>\n",
+            escape(&limit.column),
+            why.unwrap_or_default(),
+            limit.value.map(figure).unwrap_or_default(),
+            limit.limit.map(figure).unwrap_or_default(),
+            drawn.unwrap_or_default()
+        )
+    };
+    let rows: String = judged.into_iter().map(row).collect();
+    out += &format!(
+        "<table class=\"rules\"><tr><th>Column</th><th class=\"number\">Measured</th>\
+         <th class=\"number\">Limit</th><th>Earlier runs</th></tr>{rows}</table>"
+    );
+    out
+}
+
 fn facts(result: &QualityResult, past: &[PastRun]) -> String {
     let mut facts = vec![
         ("Logical time", result.now.clone()),
@@ -365,7 +419,7 @@ const WIDTH: f64 = 200.0;
 const HEIGHT: f64 = 44.0;
 const EDGE: f64 = 5.0;
 /// So many of the newest runs are drawn.
-const DRAWN: usize = 60;
+pub const DRAWN: usize = 60;
 
 /// The number that a threshold speaks of, where it is one.
 fn limit(threshold: &str) -> Option<f64> {
@@ -428,7 +482,7 @@ fn sparkline(name: &str, value: f64, threshold: Option<&str>, past: &[PastRun]) 
 }
 
 /// A number in at most six digits, with all of them for whoever points at it.
-fn figure(x: f64) -> String {
+pub(super) fn figure(x: f64) -> String {
     let full = to_text(x);
     let short = format!("{x:.5e}").parse().map_or_else(|_| full.clone(), to_text);
     format!("<b title=\"{}\">{}</b>", escape(&full), escape(short.trim_end_matches(".0")))
@@ -498,7 +552,31 @@ mod tests {
             rule("fifth", RuleStatus::Error, Quarantine),
         ];
         let result = result(outcomes);
-        let page = Page { result: &result, past: &past(3), distributions: Some("<svg id=\"d\"/>") };
+        let judged = |column: &str, value: f64, outcome, action| Judged {
+            column: column.into(),
+            measure: Some(crate::drift::Measure::Psi),
+            value: Some(value),
+            limit: Some(0.2),
+            outcome,
+            action,
+            reason: None,
+        };
+        let mut result = result;
+        result.drift = Some(DriftResult {
+            limits_hash: "h".into(),
+            against: Some("run <0>".into()),
+            reason: None,
+            judged: vec![
+                judged("within", 0.1, RuleStatus::Passed, Halt),
+                judged("beyond", 0.3, RuleStatus::Failed, Warn),
+                judged("far <beyond>", 3.5, RuleStatus::Failed, Halt),
+            ],
+        });
+        let mut profile =
+            crate::profile::Profile::new(&[("amount".to_owned(), crate::column::Type::Double)]);
+        profile.update(&[crate::column::Column::doubles([Some(1.0), Some(1.0)])], 2);
+        let columns = profile.finish(|_| false);
+        let page = Page { result: &result, past: &past(3), columns: &columns };
         let text = html(page);
         let at = |word: &str| text.find(word).unwrap_or_else(|| panic!("no {word} in {text}"));
         let order = ["fourth &lt;script&gt;", "third", "fifth", "first &quot;ok&quot;", "second"];
@@ -514,7 +592,9 @@ mod tests {
             "&lt;a&gt;.csv:3",
             "1 of 4 rules hold, 1 not asked here",
             "run <code>r&amp;1</code>",
-            "<svg id=\"d\"/>",
+            "against <code>run &lt;0&gt;</code>",
+            "<h2>Distributions</h2>",
+            "<code>amount</code>",
             "class=\"limit\"",
             "2026-01-02: 2.0",
             "Column.&quot;x&quot;.Sum",
@@ -522,6 +602,9 @@ mod tests {
             at(words);
         }
         assert!(at("decode") < at("<code>type</code>"), "most rows first");
+        let order =
+            ["<code>far &lt;beyond&gt;</code> psi", "<code>beyond</code>", "<code>within</code>"];
+        assert!(order.map(at).is_sorted(), "{text}");
         for not in ["<script", "http://", "https://", "<i>cards", "<b>no", "src="] {
             assert!(!text.contains(not), "{not} in {text}");
         }
@@ -531,9 +614,9 @@ mod tests {
     #[test]
     fn a_page_without_anything() {
         let result = QualityResult::new(About::default(), Findings::default());
-        let text = html(Page { result: &result, past: &[], distributions: None });
+        let text = html(Page { result: &result, past: &[], columns: &[] });
         assert!(text.contains("Goes on") && text.contains("0 of 0 rules hold"), "{text}");
-        for not in ["<svg", "NaN", "Distributions", "What holds"] {
+        for not in ["<svg", "NaN", "Distributions", "Drift", "What holds"] {
             assert!(!text.contains(not), "{not} in {text}");
         }
     }

@@ -152,6 +152,13 @@ pub struct Single {
     pub place: Aside<Place>,
 }
 
+impl Single {
+    /// The texts of its parameters, variables resolved.
+    pub fn texts<'a>(&'a self, ruleset: &'a Ruleset) -> impl Iterator<Item = &'a str> {
+        self.parameters.iter().map(|parameter| ruleset.text(parameter))
+    }
+}
+
 /// A parameter of a rule.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Parameter {
