@@ -1,8 +1,9 @@
 //! A schema from the data itself: for each field the narrowest type that takes all its values.
 //!
 //! `bool`, then `long`, `double`, `timestamp`, `string`. `leat infer` also asks for the type that most values have: the
-//! rules of AWS SageMaker Data Wrangler, but that whole numbers among others are doubles, as nothing may get lost. A field that holds arrays or objects is left out. Where no
-//! type takes all values, as with numbers among texts of JSON, the field is text, and rows that hold something else
+//! rules of AWS SageMaker Data Wrangler, but that whole numbers among others are doubles, as nothing may get lost, and that
+//! codes and numbers of things, by their names, are numbers only if all are. A field that holds arrays or objects is left
+//! out. Where no type takes all values, as with numbers among texts of JSON, the field is text, and rows that hold something else
 //! are rejected.
 
 use std::collections::BTreeMap;
@@ -24,6 +25,8 @@ const TYPES: [Type; 5] = [Type::Bool, Type::Long, Type::Double, Type::Timestamp,
 const CONFIDENT: f64 = 0.8;
 /// And at least this share of the rows must have a value.
 const ENOUGH: f64 = 0.3;
+/// Whole numbers below are exact as doubles: 2^53.
+const MOST_WHOLE: f64 = 9_007_199_254_740_992.0;
 
 /// What was seen of a field.
 #[derive(Clone, Debug, Default)]
@@ -34,6 +37,8 @@ pub struct Seen {
     takes: [u64; 5],
     /// How many are blank, or a word for nothing.
     nullish: u64,
+    /// How many are whole numbers, be they written as `17` or as `17.0`.
+    whole: u64,
     nested: bool,
 }
 
@@ -60,6 +65,11 @@ impl Seen {
             }
         };
         self.values += 1;
+        let number = match value {
+            Value::String(text) => number::parse(text).filter(|_| cell),
+            other => other.as_f64(),
+        };
+        self.whole += u64::from(number.is_some_and(|x| x.trunc() == x && x.abs() < MOST_WHOLE));
         self.takes.iter_mut().zip(takes).for_each(|(count, takes)| *count += u64::from(takes));
         if let Value::String(text) = value {
             let nullish = Reading::Blank.takes(text) || Reading::Nullish.takes(text);
@@ -74,13 +84,19 @@ impl Seen {
     }
 
     /// The narrowest type that takes at least 80 % of the values, words for nothing left out, where at least 30 % of the
-    /// `rows` have a value; else as [`Seen::kind`]. Whole numbers among others are doubles. And what share it takes.
-    pub fn likely(&self, rows: u64) -> (Type, f64) {
+    /// `rows` have a value; else as [`Seen::kind`]. Whole numbers among others are doubles. And what share it takes. Of an
+    /// `identifier` all must fit: `C536379` among numbers of invoices is one of them. It is whole if its numbers are, as
+    /// `17850.0` is where a table had holes.
+    pub fn likely(&self, rows: u64, identifier: bool) -> (Type, f64) {
         let told = self.values.saturating_sub(self.nullish);
         let share = |takes: u64| takes as f64 / told.max(1) as f64;
         let [_, whole, numbers, ..] = self.takes;
+        let confident = if identifier { 1.0 } else { CONFIDENT };
+        if identifier && told > 0 && numbers == told && self.whole == told {
+            return (Type::Long, 1.0);
+        }
         let likely = |(kind, takes): &(Type, u64)| {
-            share(*takes) >= CONFIDENT && (*kind != Type::Long || whole == numbers)
+            share(*takes) >= confident && (*kind != Type::Long || whole == numbers)
         };
         if told as f64 >= ENOUGH * rows as f64
             && let Some((kind, takes)) = TYPES.into_iter().zip(self.takes).find(likely)
@@ -114,23 +130,46 @@ impl Looked {
     }
 
     /// A recipe that has only a schema, with the type that `kind` says of each field.
-    fn recipe(&self, kind: impl Fn(&Seen) -> Type) -> Recipe {
+    fn recipe(&self, kind: impl Fn(&str, &Seen) -> Type) -> Recipe {
         let mut typed = self.typed.clone();
         for (name, seen) in self.fields.iter().filter(|(_, seen)| !seen.nested) {
-            typed.entry(name.clone()).or_insert_with(|| kind(seen));
+            typed.entry(name.clone()).or_insert_with(|| kind(name, seen));
         }
         of(typed.into_iter().collect())
     }
 
     /// With the narrowest types that take all values.
     pub fn narrow(&self) -> Recipe {
-        self.recipe(Seen::kind)
+        self.recipe(|_, seen| seen.kind())
     }
 
     /// With the types of [`Seen::likely`].
     pub fn likely(&self) -> Recipe {
-        self.recipe(|seen| seen.likely(self.rows).0)
+        self.recipe(|name, seen| seen.likely(self.rows, is_identifier(name)).0)
     }
+}
+
+/// The words of a name.
+pub fn words(name: &str) -> Vec<String> {
+    let mut spread = String::new();
+    let mut before = ' ';
+    for c in name.chars() {
+        if c.is_uppercase() && before.is_lowercase() {
+            spread.push(' ');
+        }
+        spread.extend(if c.is_alphanumeric() { c.to_lowercase().next() } else { Some(' ') });
+        before = c;
+    }
+    spread.split_whitespace().map(str::to_owned).collect()
+}
+
+/// Whether a field is said to number things by its name: its values are not measured, and say nothing by their size.
+pub fn is_identifier(name: &str) -> bool {
+    const WORDS: [&str; 14] = [
+        "id", "uuid", "guid", "key", "code", "no", "nr", "number", "zip", "zipcode", "postcode",
+        "sku", "isbn", "ean",
+    ];
+    words(name).last().is_some_and(|word| WORDS.contains(&word.as_str()))
 }
 
 /// A recipe that has only a schema: that of `data`. What comes from standard input is kept to be read again.
@@ -221,20 +260,36 @@ mod tests {
         let likely = |values: &[&str], rows: u64| {
             let mut seen = Seen::default();
             values.iter().for_each(|value| seen.add(&json!(value), true));
-            seen.likely(rows)
+            [false, true].map(|identifier| seen.likely(rows, identifier))
         };
-        for (values, rows, expected) in [
-            (&["1", "2", "3", "4", "x"][..], 5, (Type::Long, 0.8)),
-            (&["1", "2", "3", "x", "y"][..], 5, (Type::String, 1.0)),
-            (&["1", "2", "3", "4.5"][..], 4, (Type::Double, 1.0)),
-            (&["1", "2", "n/a", "", "NULL"][..], 5, (Type::Long, 1.0)),
-            (&["1", "2"][..], 7, (Type::Long, 1.0)), // too few values, but all of them
-            (&["1", "1", "1", "1", "x"][..], 17, (Type::String, 1.0)),
-            (&["true", "False", "no", "true", "true"][..], 5, (Type::Bool, 0.8)),
-            (&["na", ""][..], 2, (Type::String, 1.0)),
-            (&[][..], 5, (Type::String, 1.0)),
+        let text = (Type::String, 1.0);
+        let whole = (Type::Long, 1.0);
+        // As any field, and as one whose name says that it numbers things.
+        for (values, rows, any, identifier) in [
+            (&["1", "2", "3", "4", "x"][..], 5, (Type::Long, 0.8), text),
+            (&["1", "2", "3", "x", "y"][..], 5, text, text),
+            (&["1", "2", "3", "4.5"][..], 4, (Type::Double, 1.0), (Type::Double, 1.0)),
+            (&["1", "2.0", "3.0"][..], 3, (Type::Double, 1.0), whole),
+            (&["1", "2", "n/a", "", "NULL"][..], 5, whole, whole),
+            (&["1", "2"][..], 7, whole, whole), // too few values, but all of them
+            (&["1", "1", "1", "1", "x"][..], 17, text, text),
+            (&["true", "False", "no", "true", "true"][..], 5, (Type::Bool, 0.8), text),
+            (&["na", ""][..], 2, text, text),
+            (&[][..], 5, text, text),
         ] {
-            assert_eq!(likely(values, rows), expected, "{values:?}");
+            assert_eq!(likely(values, rows), [any, identifier], "{values:?}");
+        }
+        for (name, is) in [
+            ("StockCode", true),
+            ("InvoiceNo", true),
+            ("CustomerID", true),
+            ("customer_id", true),
+            ("number_of_items", false),
+            ("parch", false),
+            ("idle", false),
+            ("", false),
+        ] {
+            assert_eq!(is_identifier(name), is, "{name}");
         }
     }
 }

@@ -1,11 +1,12 @@
 //! Which fields may be the event's id, whose event it is, when it happened, and what a model learns.
 
 use leat::column::Type;
-use leat::profile::{ColumnProfile, Profile};
+use leat::profile::{ColumnProfile, Profile, Reading};
 use leat::timestamp;
 
 use super::write::Field;
 use crate::html::count;
+use crate::types::{is_identifier, words};
 
 /// A field and why it has its role.
 #[derive(Clone, Debug)]
@@ -44,20 +45,6 @@ impl Roles {
 /// 2000-01-01 and 2100-01-01.
 const SINCE: i64 = 946_684_800_000_000;
 const UNTIL: i64 = 4_102_444_800_000_000;
-
-/// The words of a name.
-fn words(name: &str) -> Vec<String> {
-    let mut spread = String::new();
-    let mut before = ' ';
-    for c in name.chars() {
-        if c.is_uppercase() && before.is_lowercase() {
-            spread.push(' ');
-        }
-        spread.extend(if c.is_alphanumeric() { c.to_lowercase().next() } else { Some(' ') });
-        before = c;
-    }
-    spread.split_whitespace().map(str::to_owned).collect()
-}
 
 /// How many of `wanted` a name has; the first counts most.
 fn hits(name: &str, wanted: &[&str]) -> usize {
@@ -118,9 +105,14 @@ fn event_time(columns: &[&ColumnProfile], unix: impl Fn(&ColumnProfile) -> bool)
 }
 
 fn label(columns: &[&ColumnProfile]) -> Option<Guess> {
-    const NAMES: [&str; 9] = [
+    const NAMES: [&str; 14] = [
         "label",
         "target",
+        "outcome",
+        "survived",
+        "converted",
+        "clicked",
+        "y",
         "is_fraud",
         "fraud",
         "churn",
@@ -146,9 +138,22 @@ const DAMAGED: f64 = 0.01;
 /// An id may stand again so seldom: a producer has tried again.
 const AGAIN: f64 = 0.02;
 
+/// Whose events they are may be missing in so many rows.
+const NOBODY: f64 = 0.5;
+/// A text that no name tells to be somebody has at least so many different values.
+const MANY: f64 = 20.0;
+
+/// Whether all texts are dates, which have no time of their own: they are no key.
+fn are_dates(column: &ColumnProfile) -> bool {
+    column.texts.count() > 0 && column.texts.reading(Reading::Date) == column.texts.count()
+}
+
+fn is_key(column: &ColumnProfile) -> bool {
+    matches!(column.kind, Type::String | Type::Long) && column.present() > 0
+}
+
 fn can_be_key(column: &ColumnProfile) -> bool {
-    let kind = matches!(column.kind, Type::String | Type::Long);
-    kind && column.present() > 0 && column.missing() <= DAMAGED
+    is_key(column) && column.missing() <= DAMAGED
 }
 
 /// That rows which have no key are rejected.
@@ -165,7 +170,7 @@ fn id(columns: &[&ColumnProfile]) -> Option<Guess> {
     let named = |column: &ColumnProfile| hits(&column.name, &words);
     let fits = |c: &&&ColumnProfile| {
         let named_so = named(c) > 0;
-        let form = c.kind == Type::String && c.texts.positions.regex().is_some();
+        let form = c.kind == Type::String && !are_dates(c) && c.texts.positions.regex().is_some();
         let (distinct, exact) = c.distinct();
         let seldom = exact && distinct >= (1.0 - AGAIN) * c.present() as f64;
         can_be_key(c) && c.rows > 1 && (c.is_unique() && (named_so || form) || seldom && named_so)
@@ -199,22 +204,35 @@ fn entity(columns: &[&ColumnProfile]) -> Option<Guess> {
         "number",
         "key",
     ];
+    let who = |column: &ColumnProfile| hits(&column.name, &words[1..13]) > 0;
+    let per = |column: &ColumnProfile| column.rows as f64 / column.distinct().0.max(1.0);
+    let repeats = |column: &ColumnProfile| per(column) >= 1.05 && column.distinct().0 >= 2.0;
     let score = |column: &ColumnProfile| {
-        let (distinct, _) = column.distinct();
-        let per = column.rows as f64 / distinct.max(1.0);
-        // An entity has several events, and there are many entities.
-        let repeats = (1.05..).contains(&per) && distinct >= 2.0;
-        let who = hits(&column.name, &words[1..13]) > 0;
-        let id = hits(&column.name, &["id", "key", "number"]) > 0;
-        (who && id, who, id && repeats, repeats, (distinct.min(1e9)) as u64)
+        let (who, id) = (who(column), is_identifier(&column.name));
+        let most = column.distinct().0.min(1e9) as u64;
+        (who && id, who, id && repeats(column), repeats(column), most)
     };
-    let best = columns.iter().filter(|column| can_be_key(column)).rev().max_by_key(|c| score(c))?;
+    // A number that is not said to number things is measured, and a text of few values describes: neither is somebody.
+    let can_be = |column: &&&ColumnProfile| {
+        let named = who(column) || is_identifier(&column.name);
+        let one_of_many = column.kind == Type::String
+            && !are_dates(column)
+            && column.distinct().0 >= MANY
+            && repeats(column);
+        match who(column) && is_identifier(&column.name) {
+            // Rows without one may belong to nobody, as of customers without an account.
+            true => is_key(column) && column.missing() <= NOBODY,
+            false => can_be_key(column) && (named || one_of_many),
+        }
+    };
+    let best = columns.iter().filter(can_be).rev().max_by_key(|c| score(c))?;
+    let named = who(best) || is_identifier(&best.name);
     let (distinct, exact) = best.distinct();
     let about = if exact { "" } else { "about " };
-    let per = best.rows as f64 / distinct.max(1.0);
+    let per = per(best);
     let mut evidence = format!("{about}{per:.1} rows for each value");
     evidence += &rejected(best);
-    if distinct < 2.0 || per < 1.05 {
+    if distinct < 2.0 || per < 1.05 || !named {
         evidence += "; a guess for want of a better: name the field whose past counts";
     }
     Some(Guess { name: best.name.clone(), evidence })

@@ -8,6 +8,7 @@ use super::Candidate;
 use super::roles::Roles;
 use super::write::Field;
 use crate::html::{count, percent};
+use crate::types::is_identifier;
 
 /// Fewer values prove no form, set or range.
 const ENOUGH: u64 = 20;
@@ -15,6 +16,8 @@ const ENOUGH: u64 = 20;
 const MOST_MEMBERS: f64 = 20.0;
 /// Each of which stands so often in the mean.
 const TIMES: f64 = 10.0;
+/// A set whose rarest value stands less often may not be whole.
+const SELDOM: u64 = 5;
 /// A share that is not 1 is taken lower by so many standard errors.
 const ERRORS: f64 = 4.0;
 
@@ -123,7 +126,16 @@ impl On<'_> {
         if !all || !top.iter().all(|(text, _)| plain(text)) {
             return false;
         }
-        let mut members: Vec<String> = top
+        let rare = top.last().map_or(0, |(_, count)| *count);
+        // A number that is rare is the end of a range, and a text that is rare has others beside it that were not seen.
+        if rare < SELDOM && column.kind == Type::Long {
+            return false;
+        }
+        let mut values = top;
+        if column.kind == Type::Long {
+            values.sort_by_key(|(text, _)| text.parse::<i64>().unwrap_or_default());
+        }
+        let mut members: Vec<String> = values
             .iter()
             .map(
                 |(text, _)| {
@@ -134,13 +146,17 @@ impl On<'_> {
         if column.nulls > 0 {
             members.push("NULL".to_owned());
         }
-        let least = top.last().map_or(0, |(_, count)| *count);
-        let evidence = format!(
-            "{distinct} different values among {}; the rarest stands {} times",
+        let times = if rare == 1 { "once".to_owned() } else { format!("{} times", count(rare)) };
+        let mut evidence = format!(
+            "{distinct} different values among {}; the rarest stands {times}",
             count(column.present()),
-            count(least)
         );
-        self.put("ColumnValues", &format!("in [{}]", members.join(", ")), evidence);
+        let mut condition = format!("in [{}]", members.join(", "));
+        if rare < SELDOM {
+            condition += " with threshold >= 0.99";
+            evidence += ", so there may be others";
+        }
+        self.put("ColumnValues", &condition, evidence);
         true
     }
 
@@ -150,7 +166,10 @@ impl On<'_> {
         else {
             return;
         };
-        if low.abs().max(high.abs()) >= 1e12 || (column.is_unique() && column.kind == Type::Long) {
+        // What numbers things goes on and on.
+        let numbers_things =
+            is_identifier(&column.name) || (column.is_unique() && column.kind == Type::Long);
+        if low.abs().max(high.abs()) >= 1e12 || numbers_things {
             return;
         }
         let values = count(column.numbers.count());
@@ -166,10 +185,13 @@ impl On<'_> {
         // A range that new data may leave a little: twice as wide, and only nearly all must be within.
         let span = high - low;
         let (from, to) = (rounded(low - span / 2.0, false), rounded(high + span / 2.0, true));
-        let from = if low >= 0.0 && from < 0.0 { -1.0 } else { from };
         if from < to && span > 0.0 {
-            let condition =
-                self.present(&format!("between {from} and {to}")) + " with threshold >= 0.99";
+            // Where the sign is a rule of its own, a lower limit below it says nothing.
+            let condition = match sign.is_some() && from <= 0.0 {
+                true => format!("<= {to}"),
+                false => format!("between {from} and {to}"),
+            };
+            let condition = self.present(&condition) + " with threshold >= 0.99";
             let evidence = match low >= 0.0 {
                 true => format!("the {values} seen span {}; given half of it above", about(span)),
                 false => format!(
@@ -195,8 +217,10 @@ impl On<'_> {
         if let Some((_, kind, words)) = types.iter().find(|(reading, ..)| all(*reading)) {
             let condition = self.present(&format!("= \"{kind}\""));
             self.put("ColumnDataType", &condition, format!("all {values} texts are {words}"));
-        } else if let Some((reading, kind, words)) =
-            types.iter().find(|(reading, ..)| share(*reading) >= 0.8)
+        } else if let Some((reading, kind, words)) = types
+            .iter()
+            // Of codes some have letters, and how many is chance.
+            .find(|(reading, ..)| share(*reading) >= 0.8 && !is_identifier(&self.column.name))
         {
             let share = share(*reading);
             let error = (share * (1.0 - share) / texts.count().max(1) as f64).sqrt();

@@ -3,6 +3,7 @@
 use std::fs;
 
 use super::*;
+use crate::recipe::KeysArgument;
 
 /// A generator of random numbers that a seed decides (SplitMix64).
 struct Random(u64);
@@ -162,6 +163,89 @@ fn whatever_the_data_the_recipe_checks_and_the_rules_pass() {
             csv += &format!("{}\n", cells.join(","));
         }
         check(folder.path(), "data.csv", &csv);
+    }
+}
+
+/// Data that others made: the folder is no part of this repository.
+#[test]
+#[allow(clippy::disallowed_methods)] // A test reads what lies outside of the repository.
+fn conformance_data_of_others() {
+    let Ok(folder) = std::env::var("LEAT_CONFORMANCE") else {
+        println!("skipped: LEAT_CONFORMANCE names no folder with conformance data");
+        return;
+    };
+    let (mut files, output) = (0, tempfile::tempdir().unwrap());
+    for entry in fs::read_dir(format!("{folder}/data")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap().to_owned();
+        let lines = [".csv", ".jsonl"].iter().any(|end| name.ends_with(end));
+        if !lines {
+            continue; // One document of JSON, for operators on texts.
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        check(output.path(), &name, &text);
+        let places = Places::default();
+        let data = DataArguments::of(&path.display().to_string());
+        let profiled = profile::of(&places, &data, None, &KeysArgument::default()).unwrap();
+        let rows = text.lines().count() as u64 - u64::from(name.ends_with(".csv"));
+        assert_eq!(profiled.profile.rows() + profiled.left_out.rejected(), rows, "{name}");
+        assert!(profiled.summaries.iter().all(|summary| summary.rows > 0), "{name}");
+        files += 1;
+    }
+    println!("{files} files: inferred, validated, profiled");
+    assert!(files >= 8, "{files} files in {folder}/data");
+}
+
+/// What a person expects of tables that everybody knows, cut short.
+#[test]
+fn tables_that_everybody_knows() {
+    let folder = tempfile::tempdir().unwrap();
+    let of = |name: &str, header: &str, line: &dyn Fn(usize) -> String| -> Inferred {
+        let lines: Vec<String> = (0..400).map(line).collect();
+        let path = folder.path().join(name);
+        fs::write(&path, format!("{header}\n{}\n", lines.join("\n"))).unwrap();
+        let places = Places::default();
+        let place = path.display().to_string();
+        let mut data = DataArguments::of(&place).find(&places, Format::Json, false).unwrap();
+        infer(&mut data, "data").unwrap()
+    };
+    let shop = of("shop.csv", "InvoiceNo,StockCode,Quantity,InvoiceDate,CustomerID", &|n| {
+        let invoice = if n % 50 == 7 { "C5363".to_owned() } else { format!("{}", 5000 + n / 3) };
+        let stock = if n % 7 == 0 { "85123A".to_owned() } else { format!("{}", 71000 + n % 90) };
+        let customer = if n % 4 == 0 { String::new() } else { format!("{}.0", 17000 + n % 60) };
+        format!("{invoice},{stock},{},2010-12-01 08:26:00,{customer}", n % 30)
+    });
+    for line in [
+        "{name: CustomerID, type: long, role: entity}",
+        "{name: InvoiceNo, type: string}",
+        "{name: StockCode, type: string}",
+        "standard_scale, in: [Quantity]}",
+    ] {
+        assert!(shop.recipe.contains(line), "no {line} in {}", shop.recipe);
+    }
+    assert!(
+        shop.rules.contains("ColumnValues \"Quantity\" <= 44 with threshold >= 0.99"),
+        "{}",
+        shop.rules
+    );
+    for not in
+        ["DataType \"StockCode", "CustomerID\" between", "CustomerID\" <=", "InvoiceNo\" between"]
+    {
+        assert!(!shop.rules.contains(not), "{not} in {}", shop.rules);
+    }
+    let ship = of("ship.csv", "survived,parch,deck,fare,date", &|n| {
+        let deck = if n == 3 { "T" } else { ["A", "B", "C"][n % 3] };
+        let parch = if n == 9 { 6 } else { n % 3 };
+        format!("{},{parch},{deck},{}.5,2000-01-{:02}", n % 2, n % 97, n % 28 + 1)
+    });
+    assert!(ship.recipe.contains("{name: survived, type: long, role: label}"), "{}", ship.recipe);
+    assert_eq!(ship.missing, ["entity", "event_time"], "{}", ship.recipe);
+    for rule in [
+        "ColumnValues \"deck\" in [\"A\", \"B\", \"C\", \"T\"] with threshold >= 0.99",
+        "ColumnValues \"parch\" <= 9 with threshold >= 0.99",
+        "ColumnValues \"survived\" in [0, 1]",
+    ] {
+        assert!(ship.rules.contains(rule), "no {rule} in {}", ship.rules);
     }
 }
 

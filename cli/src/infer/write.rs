@@ -8,7 +8,7 @@ use leat::profile::{ColumnProfile, Personal, Profile};
 use super::Candidate;
 use super::roles::Roles;
 use crate::html::{count, percent};
-use crate::types::Looked;
+use crate::types::{Looked, is_identifier};
 
 /// A recipe has at most so many fields.
 const MOST_FIELDS: usize = 500;
@@ -199,7 +199,7 @@ pub fn recipe(
 fn evidence(column: &ColumnProfile, looked: &Looked) -> String {
     let mut parts = Vec::new();
     if let Some(seen) = looked.seen(&column.name) {
-        let (_, share) = seen.likely(looked.rows);
+        let (_, share) = seen.likely(looked.rows, is_identifier(&column.name));
         if share < 1.0 {
             parts.push(format!("{} of its values fit, the others are rejected", percent(share)));
         }
@@ -219,6 +219,7 @@ fn features(profile: &Profile, fields: &[Field], roles: &Roles) -> String {
     let usable = |field: &&Field| {
         field.personal.is_none()
             && roles.of(&field.name).is_none()
+            && !is_identifier(&field.name)
             && profile.column(&field.name).is_some_and(|c| {
                 !(c.is_unique() && c.kind == Type::Long) && c.missing() <= MOST_MISSING
             })
