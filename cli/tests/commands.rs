@@ -401,7 +401,15 @@ fn a_record_and_a_page_of_what_rules_say() {
     assert_eq!(first["outcomes"][1]["action"], "quarantine");
 
     let page = String::from_utf8(desk.read("out.html")).unwrap();
-    for words in ["<!doctype html>", "25<small>%", "Halted", "b.csv:3", "IsUnique &quot;id&quot;"] {
+    for words in [
+        "<!doctype html>",
+        "25<small>%",
+        "Halted",
+        "b.csv:3",
+        "IsUnique &quot;id&quot;",
+        "<code>x</code> <span class=\"quiet\">long</span>",
+        "25% missing · 3 different",
+    ] {
         assert!(page.contains(words), "no {words} in {page}");
     }
     assert!(!page.contains("<polyline"), "there is no earlier run");

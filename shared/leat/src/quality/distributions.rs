@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::reference::singles;
-use super::report::{escape, figure, grouped, percent};
+use super::report::{escape, figure, grouped, percent, short};
 use super::tree::Ruleset;
 use crate::column::Type;
 use crate::number::{parse, to_text};
@@ -43,11 +43,11 @@ fn card(summary: &Summary) -> String {
         grouped(summary.distinct as u64)
     );
     if let Some(mean) = summary.mean {
-        said += &format!(" · mean {}", figure(mean));
+        said += &format!(" · mean {}", short(mean));
     }
     let median = summary.quantiles.get("p50").and_then(serde_json::Value::as_f64);
     if let Some(median) = median {
-        said += &format!(" · median {}", figure(median));
+        said += &format!(" · median {}", short(median));
     }
     format!(
         "<article class=\"plain\">\n<h3><code>{}</code> <span class=\"quiet\">{}</span></h3>\n\
@@ -76,7 +76,7 @@ fn plot(summary: &Summary) -> String {
 fn cell(kind: Type, x: f64) -> String {
     match kind {
         Type::Timestamp => escape(&timestamp::to_text(x as i64).replace('T', " ").replace('Z', "")),
-        _ => figure(x),
+        _ => short(x),
     }
 }
 
@@ -197,7 +197,7 @@ mod tests {
         for words in [
             "class=\"bins\"",
             "20 values in",
-            "mean <b title=\"9.5\">9.5</b>",
+            "· mean 9.5 · median 9.5",
             "<td>web</td>",
             "10 <span class=\"quiet\">50%</span>",
             "&lt;b&gt;",

@@ -4,7 +4,7 @@
 use super::action::RowAction;
 use super::distributions;
 use super::result::{PastRun, Place, QualityResult, RejectedRows, RuleResult, RuleStatus};
-use crate::drift::{DriftResult, Judged};
+use crate::drift::{DriftResult, Judged, Measure};
 use crate::number::to_text;
 use crate::profile::Summary;
 
@@ -370,6 +370,12 @@ fn drifted(drift: &DriftResult, past: &[PastRun]) -> String {
             (RuleStatus::Failed, Some(_)) => None,
             _ => limit.reason.as_deref().map(|reason| format!("<p>{}</p>", escape(reason))),
         };
+        let side = match limit.measure.is_some_and(Measure::is_chance) {
+            true => "at least",
+            false => "at most",
+        };
+        let wanted =
+            limit.limit.map(|x| format!("<span class=\"quiet\">{side}</span> {}", figure(x)));
         let drawn = limit.metric().zip(limit.value).map(|(name, value)| {
             let threshold = limit.limit.map(|limit| format!("<= {}", to_text(limit)));
             sparkline(&name, value, threshold.as_deref(), past)
@@ -380,7 +386,7 @@ fn drifted(drift: &DriftResult, past: &[PastRun]) -> String {
             escape(&limit.column),
             why.unwrap_or_default(),
             limit.value.map(figure).unwrap_or_default(),
-            limit.limit.map(figure).unwrap_or_default(),
+            wanted.unwrap_or_default(),
             drawn.unwrap_or_default()
         )
     };
@@ -489,7 +495,7 @@ pub(super) fn figure(x: f64) -> String {
 }
 
 /// A number in a few digits.
-fn short(x: f64) -> String {
+pub(super) fn short(x: f64) -> String {
     let scale = match x.abs() {
         size if size >= 1000.0 => 1.0,
         size if size >= 1.0 => 100.0,
@@ -554,7 +560,7 @@ mod tests {
         let result = result(outcomes);
         let judged = |column: &str, value: f64, outcome, action| Judged {
             column: column.into(),
-            measure: Some(crate::drift::Measure::Psi),
+            measure: Some(Measure::Psi),
             value: Some(value),
             limit: Some(0.2),
             outcome,
@@ -593,6 +599,7 @@ mod tests {
             "1 of 4 rules hold, 1 not asked here",
             "run <code>r&amp;1</code>",
             "against <code>run &lt;0&gt;</code>",
+            "at most</span> <b title=\"0.2\">0.2</b>",
             "<h2>Distributions</h2>",
             "<code>amount</code>",
             "class=\"limit\"",
