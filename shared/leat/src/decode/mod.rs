@@ -25,7 +25,7 @@ pub use csv::Csv;
 pub use decoder::Decoder;
 pub use expand::{Piece, expand};
 pub use limits::Limits;
-pub use lines::JsonLines;
+pub use lines::{JsonLines, Lines};
 
 /// The byte order mark that some programs put at the start of a text.
 const BOM: [u8; 3] = [0xEF, 0xBB, 0xBF];
