@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::vec;
 
 use leat::decode::Batch;
-use leat::engine::{self, Engine, Order, Outcome, compare};
+use leat::engine::{self, Engine, Order, Outcomes, Replayed, compare};
 use leat::record::{Coordinates, bucket_of};
 use leat::windows::EntityState;
 use leat_bucket::{PART, joined};
@@ -63,40 +63,70 @@ impl<'e> Replay<'e> {
         self.replays.into_iter().flat_map(engine::Replay::into_states).collect()
     }
 
-    /// For each part of `round` and each row the share that has its entity; nothing where there is but one.
-    fn shares(&self, round: &[Batch]) -> Vec<Vec<u32>> {
-        let count = u32::try_from(self.replays.len()).unwrap_or(u32::MAX);
-        self.cores.map(round.iter().collect(), |part| match count {
-            1 => Vec::new(),
-            _ => {
-                let share = |row| bucket_of(&self.engine.entity(part, row), count);
-                (0..part.len()).map(share).collect()
-            }
-        })
+    /// Takes the rows of `round` into the states: for each share and each part what became of its rows.
+    fn apply(&mut self, round: &[Batch], owned: &[Vec<Vec<usize>>]) -> Vec<Vec<Outcomes>> {
+        let befores = befores(self.before.as_ref(), round);
+        let own = |(mine, replay): (usize, &mut engine::Replay<'_>)| -> Vec<Outcomes> {
+            let parts = round.iter().zip(owned).zip(&befores);
+            parts.map(|((part, owned), before)| replay.rows(part, &owned[mine], *before)).collect()
+        };
+        self.cores.map(self.replays.iter_mut().enumerate().collect(), own)
     }
 
-    /// Takes the rows of `round` into the states: for each share and each part what became of its rows.
-    fn apply(&mut self, round: &[Batch], shares: &[Vec<u32>]) -> Vec<vec::IntoIter<Vec<Outcome>>> {
-        let first = self.before.as_ref();
-        let ends = round.iter().map(|part| part.rows.last().map(|row| &row.coordinates));
-        let befores: Vec<_> = std::iter::once(first).chain(ends).collect();
-        let own = |(mine, replay): (u32, &mut engine::Replay<'_>)| -> Vec<Vec<Outcome>> {
-            let parts = round.iter().zip(shares).zip(&befores);
-            parts
-                .map(|((part, shares), end)| {
-                    let is_own = |row: &usize| shares.get(*row).is_none_or(|share| *share == mine);
-                    let rows = (0..part.len()).filter(is_own);
-                    rows.map(|row| {
-                        let before = row.checked_sub(1).map(|row| &part.rows[row].coordinates);
-                        replay.row(part, row, before.or(*end))
-                    })
-                    .collect()
-                })
-                .collect()
-        };
-        let made = self.cores.map((0..).zip(&mut self.replays).collect(), own);
-        made.into_iter().map(Vec::into_iter).collect()
+    /// Takes the rows of `round` into the states and fills their window columns: for each part what became of its rows.
+    fn fill(&mut self, round: &mut [Batch]) -> Vec<Replayed> {
+        if let [replay] = &mut self.replays[..] {
+            let mut before = self.before.clone();
+            let apply = |part: &mut Batch| {
+                let replayed = replay.apply_after(part, before.as_ref());
+                before = last(part).cloned().or(before.take());
+                replayed
+            };
+            return round.iter_mut().map(apply).collect();
+        }
+        let (engine, count) = (self.engine, self.replays.len());
+        let shares = self.cores.map(round.iter().collect(), |part| shares(engine, part, count));
+        let owned = self.cores.map(shares.iter().collect(), |shares| owned(shares, count));
+        let outcomes = self.apply(round, &owned);
+        let mut of_part: Vec<Vec<Outcomes>> = round.iter().map(|_| Vec::new()).collect();
+        for of_share in outcomes {
+            of_part.iter_mut().zip(of_share).for_each(|(of_part, made)| of_part.push(made));
+        }
+        let parts = round.iter_mut().zip(shares).zip(of_part).collect();
+        self.cores.map(parts, |((part, shares), outcomes): ((&mut Batch, Vec<u32>), _)| {
+            engine::fill(engine, part, &shares, &outcomes)
+        })
     }
+}
+
+/// For each row of `part` the share, of `count`, that has its entity.
+fn shares(engine: &Engine, part: &Batch, count: usize) -> Vec<u32> {
+    let count = u32::try_from(count).unwrap_or(u32::MAX);
+    (0..part.len()).map(|row| bucket_of(&engine.entity(part, row), count)).collect()
+}
+
+/// The rows of each share, of `count`.
+fn owned(shares: &[u32], count: usize) -> Vec<Vec<usize>> {
+    let mut owned = vec![Vec::new(); count];
+    for (row, share) in shares.iter().enumerate() {
+        owned[*share as usize].push(row);
+    }
+    owned
+}
+
+/// Where the last row of `part` came from.
+fn last(part: &Batch) -> Option<&Coordinates> {
+    part.rows.last().map(|row| &row.coordinates)
+}
+
+/// For each part of `round` where the row came from that stands before it; `first` before the first.
+fn befores<'b>(first: Option<&'b Coordinates>, round: &'b [Batch]) -> Vec<Option<&'b Coordinates>> {
+    let mut before = first;
+    let next = |part: &'b Batch| {
+        let after = last(part).or(before);
+        std::mem::replace(&mut before, after)
+    };
+    round.iter().map(next).collect()
 }
 
 impl Iterator for Replay<'_> {
@@ -109,50 +139,27 @@ impl Iterator for Replay<'_> {
             rows += part.len();
             round.push(part);
         }
-        let last = round.last()?.rows.last().map(|row| row.coordinates.clone());
-        let shares = self.shares(&round);
-        let mut outcomes = self.apply(&round, &shares);
-        let parts = round.into_iter().zip(shares).map(|(part, shares)| {
-            let of_part = outcomes.iter_mut().map(|of_share| of_share.next().unwrap_or_default());
-            (part, shares, of_part.map(Vec::into_iter).collect())
-        });
-        let parts = parts.collect();
-        let engine = self.engine;
-        let filled =
-            self.cores.map(parts, |(part, shares, outcomes)| fill(engine, part, &shares, outcomes));
-        self.before = last.or(self.before.take());
-        let filled = filled.into_iter().map(|(part, repeats, late)| {
-            self.repeats += repeats;
-            self.late += late;
-            part
-        });
-        Some(filled.collect())
+        if round.is_empty() {
+            return None;
+        }
+        let replayed = self.fill(&mut round);
+        let ends = round.iter().rev().find_map(last).cloned();
+        self.before = ends.or(self.before.take());
+        for Replayed { repeats, late, .. } in &replayed {
+            self.repeats += repeats.len() as u64;
+            self.late += late.iter().filter(|late| **late).count() as u64;
+        }
+        let parts = round.into_iter().zip(replayed).collect();
+        Some(self.cores.map(parts, |(part, replayed)| new_rows(part, &replayed.repeats)))
     }
 }
 
-/// `part` with its window columns and without repeats; how many were repeats, and how many late. `outcomes` are those of each
-/// share.
-fn fill(
-    engine: &Engine,
-    mut part: Batch,
-    shares: &[u32],
-    mut outcomes: Vec<vec::IntoIter<Outcome>>,
-) -> (Batch, u64, u64) {
-    let (mut values, mut new, mut late) = (Vec::with_capacity(part.len()), Vec::new(), 0);
-    for row in 0..part.len() {
-        let share = shares.get(row).copied().unwrap_or_default() as usize;
-        values.push(match outcomes.get_mut(share).and_then(Iterator::next) {
-            Some(Outcome::New { values, late: is_late }) => {
-                late += u64::from(is_late);
-                new.push(row);
-                Some(values)
-            }
-            _ => None,
-        });
-    }
-    engine.windows().fill(&mut part.columns, &values);
-    let repeats = (part.len() - new.len()) as u64;
-    (part.keep(&new), repeats, late)
+/// `part` without the rows `repeats`, which ascend.
+fn new_rows(part: Batch, repeats: &[usize]) -> Batch {
+    let mut repeats = repeats.iter().peekable();
+    let rows = (0..part.len()).filter(|row| repeats.next_if_eq(&row).is_none());
+    let new: Vec<usize> = rows.collect();
+    part.keep(&new)
 }
 
 /// The rows of `parts` in the order of a replay.

@@ -27,7 +27,7 @@ use crate::sentinel::Sentinel;
 use crate::timestamp;
 use crate::windows::Windows;
 
-pub use replay::{Marks, Order, Outcome, Replay, Replayed, compare, order};
+pub use replay::{Marks, Order, Outcomes, Replay, Replayed, compare, fill, order};
 
 /// A file that a person wrote: its name, for messages, and its text.
 #[derive(Clone, Copy, Debug)]

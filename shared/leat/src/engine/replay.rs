@@ -11,7 +11,7 @@ use super::Engine;
 use crate::decode::Batch;
 use crate::record::Coordinates;
 use crate::windows::item::{Mark, is_applied};
-use crate::windows::{Applied, EntityState, Filling, RowValues};
+use crate::windows::{Cells, EntityState, Filling};
 
 /// In which order a replay goes, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,13 +90,19 @@ pub struct Replayed {
     pub late: Vec<bool>,
 }
 
+/// What became of some rows of a batch, in their order: for [`fill`].
+#[derive(Clone, Debug)]
+pub struct Outcomes {
+    rows: Vec<Outcome>,
+    /// The window columns of the new ones.
+    cells: Cells,
+}
+
 /// What became of one row.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Outcome {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
     /// It is in its entity's state.
     New {
-        /// Its window columns.
-        values: RowValues,
         /// True if it came too late for at least one window.
         late: bool,
     },
@@ -104,6 +110,40 @@ pub enum Outcome {
     Repeat,
     /// As in [`Replayed::beyond`].
     Beyond,
+}
+
+/// Fills the window columns of `batch`, whose rows several replays took: that of row `at` is the one with the number
+/// `shares[at]`, and `outcomes` has what each of them made of its own rows.
+pub fn fill(engine: &Engine, batch: &mut Batch, shares: &[u32], outcomes: &[Outcomes]) -> Replayed {
+    let mut replayed = Replayed { late: vec![false; batch.len()], ..Replayed::default() };
+    let mut filling = Filling::new(&engine.windows, batch.len());
+    // For each replay the next row, and the next of its new ones.
+    let mut next = vec![(0, 0); outcomes.len()];
+    for (row, share) in (0..batch.len()).zip(shares) {
+        let share = *share as usize;
+        let Some((outcomes, (at, new))) = outcomes.get(share).zip(next.get_mut(share)) else {
+            filling.skip();
+            continue;
+        };
+        match outcomes.rows.get(*at) {
+            Some(Outcome::New { late }) => {
+                filling.copy(outcomes.cells.of(*new));
+                replayed.late[row] = *late;
+                *new += 1;
+            }
+            Some(Outcome::Repeat) => {
+                filling.skip();
+                replayed.repeats.push(row);
+            }
+            _ => {
+                filling.skip();
+                replayed.beyond.push(row);
+            }
+        }
+        *at += 1;
+    }
+    filling.finish(&mut batch.columns);
+    replayed
 }
 
 /// Why a row is not applied, whatever its entity's state.
@@ -127,11 +167,15 @@ impl<'e> Replay<'e> {
 
     /// Takes the rows of `batch`, in its order, into the states, and fills its window columns.
     pub fn apply(&mut self, batch: &mut Batch) -> Replayed {
+        self.apply_after(batch, None)
+    }
+
+    /// As [`Replay::apply`]; `before` is where the row came from that stands before them all in the replay.
+    pub fn apply_after(&mut self, batch: &mut Batch, before: Option<&Coordinates>) -> Replayed {
         let mut replayed = Replayed { late: vec![false; batch.len()], ..Replayed::default() };
         let mut filling = Filling::new(&self.engine.windows, batch.len());
         for (row, meta) in batch.rows.iter().enumerate() {
-            let before = row.checked_sub(1).map(|before| &batch.rows[before].coordinates);
-            match self.state(batch, row, before) {
+            match self.state(batch, row, place_before(batch, row).or(before)) {
                 Err(skipped) => {
                     filling.skip();
                     match skipped {
@@ -149,21 +193,28 @@ impl<'e> Replay<'e> {
         replayed
     }
 
-    /// Takes one row of `batch` into its entity's state; its values are for [`Windows::fill`](crate::windows::Windows::fill).
-    /// `before` is where the row came from that stands before it in the replay: rows of other entities may be another
-    /// replay's.
-    pub fn row(&mut self, batch: &Batch, row: usize, before: Option<&Coordinates>) -> Outcome {
-        let windows = &self.engine.windows;
-        match self.state(batch, row, before) {
-            Err(Skipped::Repeat) => Outcome::Repeat,
-            Err(Skipped::Beyond) => Outcome::Beyond,
-            Ok(state) => {
-                match windows.apply(state, &batch.columns, row, batch.rows[row].identity) {
-                    Applied::New { values, late, .. } => Outcome::New { values, late },
-                    Applied::Repeat => Outcome::Repeat,
-                }
+    /// Takes `rows` of `batch`, those of this replay's own entities, into their states. `before` as in
+    /// [`Replay::apply_after`].
+    pub fn rows(
+        &mut self,
+        batch: &Batch,
+        rows: &[usize],
+        before: Option<&Coordinates>,
+    ) -> Outcomes {
+        let engine = self.engine;
+        let windows = &engine.windows;
+        let mut cells = Cells::new(windows, rows.len());
+        let outcome = |row: &usize| {
+            let (row, meta) = (*row, &batch.rows[*row]);
+            match self.state(batch, row, place_before(batch, row).or(before)) {
+                Err(Skipped::Repeat) => Outcome::Repeat,
+                Err(Skipped::Beyond) => Outcome::Beyond,
+                Ok(state) => cells
+                    .apply(windows, state, &batch.columns, row, meta.identity)
+                    .map_or(Outcome::Repeat, |taken| Outcome::New { late: taken.late }),
             }
-        }
+        };
+        Outcomes { rows: rows.iter().map(outcome).collect(), cells }
     }
 
     /// The state that the row is to be applied to, unless its coordinates say that it is not.
@@ -230,6 +281,11 @@ impl Hasher for EntityHasher {
     fn finish(&self) -> u64 {
         self.0
     }
+}
+
+/// Where the row before `row` came from, if it is of the same batch.
+fn place_before(batch: &Batch, row: usize) -> Option<&Coordinates> {
+    row.checked_sub(1).map(|before| &batch.rows[before].coordinates)
 }
 
 /// True if both are the same event of a stream: it landed twice. A replay's order brings them together.

@@ -56,7 +56,7 @@ pub struct RowValues(Vec<Cell>);
 
 /// One value of a window column.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-enum Cell {
+pub(crate) enum Cell {
     #[default]
     Null,
     Long(i64),
@@ -232,6 +232,44 @@ pub(crate) struct Taken {
     truncated: bool,
 }
 
+/// The cells of events that were taken in, one event after the other.
+#[derive(Clone, Debug)]
+pub(crate) struct Cells {
+    width: usize,
+    cells: Vec<Cell>,
+}
+
+impl Cells {
+    /// Of no event; there is room for `rows`.
+    pub fn new(windows: &Windows, rows: usize) -> Self {
+        let width = windows.columns.len();
+        Cells { width, cells: Vec::with_capacity(width * rows) }
+    }
+
+    /// Appends the values of an event; none, and nothing is appended, if it is a repeat.
+    pub fn apply(
+        &mut self,
+        windows: &Windows,
+        state: &mut EntityState,
+        columns: &[Column],
+        row: usize,
+        identity: Identity,
+    ) -> Option<Taken> {
+        let start = self.cells.len();
+        self.cells.resize(start + self.width, Cell::Null);
+        let taken = windows.take(state, columns, row, identity, &mut self.cells[start..]);
+        if taken.is_none() {
+            self.cells.truncate(start);
+        }
+        taken
+    }
+
+    /// Those of the event `at`.
+    pub fn of(&self, at: usize) -> &[Cell] {
+        &self.cells[at * self.width..(at + 1) * self.width]
+    }
+}
+
 /// So many rows become parts of columns together: what was written is near when it is read.
 const TOGETHER: usize = 64;
 
@@ -271,6 +309,11 @@ impl<'w> Filling<'w> {
     ) -> Option<Taken> {
         let windows = self.windows;
         windows.take(state, columns, row, identity, self.row())
+    }
+
+    /// The next row has these cells.
+    pub fn copy(&mut self, cells: &[Cell]) {
+        self.row().copy_from_slice(cells);
     }
 
     /// The cells of the next row, all null.
