@@ -9,6 +9,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use leat::column::Column;
 use leat::decode::{self, Batch, RawRecord};
 use leat::engine::{self, Engine, Source};
 use leat::protect::Keys;
@@ -321,6 +322,68 @@ fn the_rules_that_every_batch_needs() {
         assert_eq!(wrong, failed, "{found}");
         assert_eq!(found["passed"], failed.is_empty());
     }
+}
+
+/// A file of Parquet is judged as the same rows in JSON Lines are, on any number of cores, though only the columns that rules
+/// name are read.
+#[test]
+fn rules_read_the_columns_that_they_name() {
+    let desk = Desk::new();
+    let rows = 20_000u32;
+    let texts: Vec<String> = (0..rows).map(|row| format!("c-{}", row % 97)).collect();
+    let amount = |row: u32| (row % 7 != 0).then(|| f64::from(row % 1000) / 4.0);
+    let columns = [
+        ("amount", Column::doubles((0..rows).map(amount))),
+        ("customer", Column::strings(texts.iter().map(|text| Some(text.as_str())))),
+        ("number", Column::longs((0..rows).map(|row| Some(i64::from(row))))),
+        ("other", Column::doubles((0..rows).map(|row| Some(f64::from(row))))),
+    ];
+    let mut lines = Vec::new();
+    let names = encode::jsonl::Rows::new(columns.iter().map(|(name, _)| *name));
+    (0..rows as usize).for_each(|row| {
+        names.row(columns.iter().map(|(_, column)| column), row, &mut lines);
+    });
+    fs::write(desk.path("d.jsonl"), lines).unwrap();
+    let write = |name: &str, values: Vec<Column>| {
+        let kinds = columns.iter().map(|(name, column)| ((*name).to_owned(), column.kind()));
+        let bytes = parquet::to_bytes(&kinds.collect::<Vec<_>>(), values).unwrap();
+        fs::write(desk.path(name), bytes).unwrap();
+    };
+    let values = || columns.iter().map(|(_, column)| column.clone()).collect::<Vec<_>>();
+    write("d.parquet", values());
+    let mut infinite = values();
+    infinite[3] = Column::doubles((0..rows).map(|_| Some(f64::INFINITY)));
+    write("infinite.parquet", infinite);
+    let rules = "Rules = [ RowCount > 0, IsComplete \"amount\", Mean \"amount\" > 0,
+        DistinctValuesCount \"customer\" = 97, ColumnValues \"amount\" < 249 where \"number > 5000\",
+        Uniqueness \"number\" = 1.0, ColumnCount = 4 ]";
+    fs::write(desk.path("r.dqdl"), rules).unwrap();
+    fs::write(desk.path("count.dqdl"), "Rules = [ RowCount = 20000 ]").unwrap();
+    let judged = |data: &str, cores: u32| {
+        let now = "--now 2026-01-01T00:00:00Z";
+        let mut found = desk.json(&format!("validate r.dqdl {data} {now} --cores {cores}"), 1);
+        let found = found.as_object_mut().unwrap();
+        assert!(found.remove("dataset").is_some());
+        serde_json::to_string(found).unwrap().replace(data, "DATA")
+    };
+    let expected = judged("d.jsonl", 1);
+    assert!(expected.contains("\"rows\":20000"), "{expected}");
+    for data in ["d.jsonl", "d.parquet", "infinite.parquet"] {
+        for cores in [1, 3] {
+            assert_eq!(judged(data, cores), expected, "{data} on {cores}");
+        }
+    }
+    desk.json("validate count.dqdl d.parquet", 0);
+    // Rows of a file that has none of the columns are rows all the same.
+    let zip = Column::longs([Some(1), None, Some(3)]);
+    let apart = parquet::to_bytes(&[("zip".to_owned(), zip.kind())], vec![zip]).unwrap();
+    fs::write(desk.path("apart.parquet"), apart).unwrap();
+    let rules = "Rules = [ RowCount = 20003, RowCount = 3 where \"customer is null\" ]";
+    fs::write(desk.path("apart.dqdl"), rules).unwrap();
+    desk.json("validate apart.dqdl d.parquet apart.parquet", 0);
+    // A rule that names the column: such a row is refused, as a recipe's field would be.
+    fs::write(desk.path("other.dqdl"), "Rules = [ Sum \"other\" > 0, RowCount = 0 ]").unwrap();
+    desk.json("validate other.dqdl infinite.parquet", 1);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use leat::column::Type;
 use leat::decode::{Batch, Decoder};
 use leat::engine::Engine;
 use leat::recipe::{Format, Recipe};
-use leat_batch::{Admission, Admitted, Cores, Judged, Piece, TooMuch};
+use leat_batch::{Admission, Admitted, Cores, Judged, Part, Piece, TooMuch};
 
 use crate::answer::Refusal;
 use crate::places::Places;
@@ -100,6 +100,24 @@ impl Data<'_> {
         Ok(())
     }
 
+    /// Gives the data to `visit` as columns, some hundred thousand rows at once. Works on all of `cores`.
+    pub fn columns(
+        &self,
+        what: &'static str,
+        recipe: &Recipe,
+        decoder: &Decoder,
+        cores: Cores,
+        mut visit: impl FnMut(Vec<Part>) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
+        let progress = self.progress(what);
+        for item in &self.items {
+            let source = read::Source { item, landed: self.landed, progress: &progress };
+            source.rounds(self.places, recipe, decoder, cores, &mut visit)?;
+        }
+        progress.finish();
+        Ok(())
+    }
+
     /// As [`Data::each`], until `visit` has enough.
     pub fn until(
         &self,
@@ -120,6 +138,11 @@ impl Data<'_> {
     /// Whether nothing of it comes from standard input that was not kept: see [`Data::keep_stdin`].
     pub fn can_be_read_again(&self) -> bool {
         self.items.iter().all(|item| !matches!(item.place, Place::Stdin))
+    }
+
+    /// Whether all of it is Parquet, whose columns have types of their own.
+    pub fn is_parquet(&self) -> bool {
+        self.items.iter().all(|item| item.format == Format::Parquet)
     }
 
     /// What it is called: its first file, and how many more there are.

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use flate2::bufread::MultiGzDecoder;
 use leat::column::Type;
-use leat::decode::{Csv, Decoder, JsonLines};
+use leat::decode::{Csv, Decoder, JsonLines, Lines};
 use leat::recipe::{Format, Recipe};
-use leat_batch::{Cores, ParquetRows, Piece, ROWS, RowsError};
+use leat_batch::{Cores, ParquetRows, Part, Piece, ROWS, RowsError};
 use leat_lake::parquet::Reader;
 
 use super::find::{Item, Place};
@@ -65,6 +65,11 @@ impl Source<'_> {
         if self.item.format == Format::Parquet {
             return self.parquet(places, recipe, decoder, cores, work, take);
         }
+        if self.item.format == Format::Json {
+            return self.json_rounds(places, decoder, cores, work, |made| {
+                made.into_iter().try_for_each(&mut take)
+            });
+        }
         let mut pieces = Vec::new();
         let mut done = |pieces: &mut Vec<Piece>| {
             cores.map(std::mem::take(pieces), &work).into_iter().try_for_each(&mut take)
@@ -74,6 +79,37 @@ impl Source<'_> {
             if pieces.len() < AHEAD { Ok(()) } else { done(&mut pieces) }
         })?;
         done(&mut pieces)
+    }
+
+    /// Gives the file's rows to `take`, without what belongs to a single one, some hundred thousand at once, in the order of
+    /// the file. Works on all of `cores`.
+    pub fn rounds(
+        &self,
+        places: &Places,
+        recipe: &Recipe,
+        decoder: &Decoder,
+        cores: Cores,
+        mut take: impl FnMut(Vec<Part>) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
+        if self.item.format == Format::Parquet {
+            let (pieces, size) = self.parquet_rows(places, recipe, decoder)?;
+            let (before, rows, mut done) = (self.progress.position(), pieces.rows().max(1), 0);
+            return pieces.each_round(cores, |round| {
+                let round = round.map_err(|why| self.refused(why))?;
+                done += round.iter().map(|part| part.rows + part.rejects.len()).sum::<usize>();
+                self.progress.set(before + size * done as u64 / rows);
+                take(round)
+            });
+        }
+        if self.item.format == Format::Json {
+            return self.json_rounds(places, decoder, cores, Part::from, take);
+        }
+        let mut round = Vec::new();
+        self.read(places, recipe, decoder, &mut |piece| {
+            round.push(Part::from(piece));
+            if round.len() < AHEAD { Ok(()) } else { take(std::mem::take(&mut round)) }
+        })?;
+        take(round)
     }
 
     fn json(&self, places: &Places, decoder: &Decoder, visit: Visit<'_>) -> Result<(), Refusal> {
@@ -88,6 +124,38 @@ impl Source<'_> {
             visit(piece)?;
         }
         Ok(())
+    }
+
+    /// Gives what `work` makes of each piece of a file of lines to `take`, some pieces at once, in the order of the file. Lines
+    /// are decoded, and `work` runs, on all of `cores`.
+    fn json_rounds<R: Send>(
+        &self,
+        places: &Places,
+        decoder: &Decoder,
+        cores: Cores,
+        work: impl Fn(Piece) -> R + Sync,
+        mut take: impl FnMut(Vec<R>) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
+        let mut file = JsonLines::new(self.unpacked(places)?, self.name(), self.landed);
+        let decode = |lines: Lines| {
+            let mut piece = Piece::new(decoder);
+            let found = lines.decode(decoder, &mut piece.batch, &mut piece.rejects);
+            piece.sentinels = found.len() as u64;
+            work(piece)
+        };
+        loop {
+            let mut round = Vec::new();
+            while round.len() < AHEAD {
+                match file.cut(decoder, ROWS).map_err(|why| self.failed(&why))? {
+                    Some(lines) => round.push(lines),
+                    None => break,
+                }
+            }
+            if round.is_empty() {
+                return Ok(());
+            }
+            take(cores.map(round, decode))?;
+        }
     }
 
     fn csv(&self, places: &Places, decoder: &Decoder, visit: Visit<'_>) -> Result<(), Refusal> {
@@ -114,19 +182,32 @@ impl Source<'_> {
         work: impl Fn(Piece) -> R + Sync,
         mut take: impl FnMut(R) -> Result<(), Refusal>,
     ) -> Result<(), Refusal> {
-        let file = self.bytes(places)?;
-        let refuse =
-            |why: RowsError| Refusal::new(format!("cannot read {}: {why}", self.item.name));
-        let (before, size) = (self.progress.position(), file.len() as u64);
-        let pieces = ParquetRows::open(file, &self.item.name, recipe, decoder).map_err(refuse)?;
-        let (rows, mut done) = (pieces.rows().max(1), 0);
+        let (pieces, size) = self.parquet_rows(places, recipe, decoder)?;
+        let (before, rows, mut done) = (self.progress.position(), pieces.rows().max(1), 0);
         let counted = |piece: Piece| (piece.batch.len() + piece.rejects.len(), work(piece));
         pieces.each(cores, counted, |made| {
-            let (count, made) = made.map_err(refuse)?;
+            let (count, made) = made.map_err(|why| self.refused(why))?;
             done += count;
             self.progress.set(before + size * done as u64 / rows);
             take(made)
         })
+    }
+
+    /// The rows of a Parquet file, and how many bytes it has.
+    fn parquet_rows<'e>(
+        &self,
+        places: &Places,
+        recipe: &'e Recipe,
+        decoder: &'e Decoder,
+    ) -> Result<(ParquetRows<'e>, u64), Refusal> {
+        let file = self.bytes(places)?;
+        let size = file.len() as u64;
+        let rows = ParquetRows::open(file, &self.item.name, recipe, decoder);
+        Ok((rows.map_err(|why| self.refused(why))?, size))
+    }
+
+    fn refused(&self, why: RowsError) -> Refusal {
+        Refusal::new(format!("cannot read {}: {why}", self.item.name))
     }
 
     fn name(&self) -> Arc<str> {

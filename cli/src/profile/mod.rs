@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use leat::column::Type;
 use leat::decode::{Decoder, Limits};
-use leat::profile::{Histogram, Profile, Summary};
+use leat::profile::{Counting, Histogram, Profile, Summary};
 use leat::recipe::Format;
+use leat_batch::Cores;
 use serde_json::json;
 
 use crate::answer::{Answer, Refusal};
@@ -79,10 +80,14 @@ pub fn of_recipe(
         fields.iter().map(|f| (f.name.clone(), recipe.kind(f))).collect();
     let hidden: BTreeSet<&str> = fields.iter().filter(|f| f.pii).map(|f| f.name.as_str()).collect();
     let (mut profile, mut left_out) = (Profile::new(&columns), LeftOut::default());
-    data.each("profiling", recipe, decoder, |piece| {
-        left_out.rejects.add(&piece.rejects);
-        left_out.sentinels += piece.sentinels;
-        profile.update(&piece.batch.columns, piece.batch.len());
+    let cores = Cores::all();
+    data.columns("profiling", recipe, decoder, cores, |parts| {
+        for part in &parts {
+            left_out.rejects.add(&part.rejects);
+            left_out.sentinels += part.sentinels;
+        }
+        let parts: Vec<_> = parts.iter().map(|part| (&*part.columns, part.rows)).collect();
+        cores.map(profile.counting(&parts), Counting::run);
         Ok(())
     })?;
     let summaries = profile.finish(|name| hidden.contains(name));

@@ -1,9 +1,12 @@
 //! `leat validate`: what a ruleset says of data.
 
 mod past;
+mod view;
 
 use std::collections::BTreeSet;
 use std::io::Write;
+use std::mem;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -11,18 +14,18 @@ use clap::{Args, ValueEnum};
 use leat::column::Type;
 use leat::decode::{Decoder, Limits};
 use leat::number::to_text;
-use leat::profile::{Profile, Summary};
+use leat::profile::{self, Profile, Summary};
 use leat::quality::distributions;
 use leat::quality::reference::aliases;
 use leat::quality::report::{self, Page};
 use leat::quality::result::{About, Findings, RuleResult, SAMPLES};
 use leat::quality::{
-    self, Context, Evaluation, Metrics, Outcome, PastRun, Place, QualityResult, Reference,
-    References, Ruleset, Status,
+    self, Context, Counting, Evaluation, Metrics, Outcome, PastRun, Place, QualityResult,
+    Reference, References, Ruleset, Status,
 };
-use leat::recipe::{Format, Recipe};
+use leat::recipe::Format;
 use leat::timestamp;
-use leat_batch::history;
+use leat_batch::{Cores, Part, history};
 
 use crate::answer::{Answer, Refusal};
 use crate::data::{Data, DataArguments, LeftOut, listing};
@@ -31,6 +34,7 @@ use crate::places::Places;
 use crate::recipe::{self, KeysArgument};
 use crate::show::table;
 use crate::types;
+use view::View;
 
 /// See `leat validate --help`.
 #[derive(Debug, Args)]
@@ -66,6 +70,9 @@ pub struct Arguments {
     /// What `now()` stands for (RFC 3339); the present without it.
     #[arg(long, value_parser = parse_time)]
     now: Option<i64>,
+    /// How many cores to work on, at most; all without it. What comes out does not depend on it.
+    #[arg(long, value_name = "N")]
+    cores: Option<NonZero<usize>>,
 }
 
 /// As [`quality::Method`].
@@ -120,7 +127,8 @@ pub fn run(args: &Arguments) -> Result<Answer, Refusal> {
         Method::Column => quality::Method::Column,
         Method::Row => quality::Method::Row,
     };
-    let references = references(&places, &args.reference, &ruleset, &columns)?;
+    let cores = args.cores.map_or_else(Cores::all, Cores::new);
+    let references = references(&places, &args.reference, &ruleset, &columns, cores)?;
     let runs = args.history.as_ref().map(|place| past::Runs::open(&places, place, now));
     let runs = runs.transpose()?;
     let earlier = runs.as_ref().map_or(Ok(Vec::new()), past::Runs::read)?;
@@ -141,20 +149,29 @@ pub fn run(args: &Arguments) -> Result<Answer, Refusal> {
     };
     let of_plots: Vec<(String, Type)> = plotted.iter().map(|at| columns[*at].clone()).collect();
     let mut profile = Profile::new(&of_plots);
-    data.each("validating", &recipe, &decoder, |piece| {
-        left_out.rejects.add(&piece.rejects);
-        left_out.sentinels += piece.sentinels;
-        evaluation.update(&mut metrics, &piece.batch.columns, piece.batch.len());
-        if !plotted.is_empty() {
-            profile.update_at(&piece.batch.columns, &plotted, piece.batch.len());
+    // A recipe says which rows it takes, and so does JSON without one: there every field is looked at.
+    let view = match engine.is_none() && data.is_parquet() {
+        true => View::of(recipe, &evaluation.reads().into_iter().chain(plotted.clone()).collect()),
+        false => View::whole(recipe, decoder),
+    };
+    data.columns("validating", &view.recipe, &view.decoder, cores, |mut parts| {
+        for part in &mut parts {
+            left_out.rejects.add(&part.rejects);
+            left_out.sentinels += part.sentinels;
+            part.columns = view.placed(mem::take(&mut part.columns));
         }
+        let rows: Vec<_> = parts.iter().map(|part| (part.columns.as_slice(), part.rows)).collect();
+        cores.map(profile.counting_at(&plotted, &rows), profile::Counting::run);
+        let parts: Vec<&Part> = parts.iter().collect();
+        let rows = cores.map(parts, |part| evaluation.rows(&part.columns, part.rows));
+        cores.map(evaluation.counting(&mut metrics, &rows), Counting::run);
         Ok(())
     })?;
     left_out.tell();
     let report = evaluation.report(&metrics).map_err(|why| Refusal::new(why.to_string()))?;
     let failing = match args.samples {
         0 => vec![Vec::new(); report.outcomes.len()],
-        most => samples(&data, &recipe, &decoder, &evaluation, &metrics, &report.outcomes, most)?,
+        most => samples(&data, &view, &evaluation, &metrics, &report.outcomes, most)?,
     };
     let outcomes =
         report.outcomes.into_iter().zip(failing).map(|(rule, rows)| RuleResult::new(rule, rows));
@@ -179,8 +196,9 @@ pub fn run(args: &Arguments) -> Result<Answer, Refusal> {
     if let Some(runs) = &runs {
         runs.write(&result)?;
     }
-    let hidden =
-        |name: &str| recipe.method(name).is_some() || recipe.field(name).is_some_and(|f| f.pii);
+    let hidden = |name: &str| {
+        view.recipe.method(name).is_some() || view.recipe.field(name).is_some_and(|f| f.pii)
+    };
     write(args, &result, &earlier, &profile.finish(hidden))?;
     answer(&result)
 }
@@ -246,8 +264,7 @@ fn row(rule: &RuleResult) -> Vec<String> {
 /// again until they are found. What came by standard input and was not kept cannot be.
 fn samples(
     data: &Data<'_>,
-    recipe: &Recipe,
-    decoder: &Decoder,
+    view: &View,
     evaluation: &Evaluation,
     metrics: &Metrics,
     outcomes: &[Outcome],
@@ -268,19 +285,19 @@ fn samples(
     if wanted.iter().all(|wanted| *wanted == 0) {
         return Ok(places);
     }
-    data.until("looking for rows that fail", recipe, decoder, |piece| {
-        let batch = &piece.batch;
+    data.until("looking for rows that fail", &view.recipe, &view.decoder, |piece| {
+        let (rows, columns) = (&piece.batch.rows, view.placed(piece.batch.columns));
         let found = evaluation
-            .failing(metrics, &batch.columns, batch.len(), &wanted)
+            .failing(metrics, &columns, rows.len(), &wanted)
             .map_err(|why| Refusal::new(why.to_string()))?;
-        for ((rows, places), wanted) in found.into_iter().zip(&mut places).zip(&mut wanted) {
+        for ((failing, places), wanted) in found.into_iter().zip(&mut places).zip(&mut wanted) {
             // A rule that does not look at rows finds none in any piece.
-            let Some(rows) = rows else {
+            let Some(failing) = failing else {
                 *wanted = 0;
                 continue;
             };
-            *wanted -= rows.len().min(*wanted);
-            places.extend(rows.into_iter().map(|row| Place::from(&batch.rows[row].coordinates)));
+            *wanted -= failing.len().min(*wanted);
+            places.extend(failing.into_iter().map(|row| Place::from(&rows[row].coordinates)));
         }
         Ok(wanted.iter().all(|wanted| *wanted == 0))
     })?;
@@ -293,6 +310,7 @@ fn references(
     given: &[(String, String)],
     ruleset: &Ruleset,
     columns: &[(String, Type)],
+    cores: Cores,
 ) -> Result<References, Refusal> {
     let wanted = aliases(ruleset, columns);
     let mut references = References::new();
@@ -316,9 +334,11 @@ fn references(
             recipe.schema.fields.iter().map(|f| (f.name.clone(), recipe.kind(f))).collect();
         let mut reference = Reference::new(ruleset, alias, &theirs, columns);
         let mut left_out = LeftOut::default();
-        data.each("reading", &recipe, &decoder, |piece| {
-            left_out.rejects.add(&piece.rejects);
-            reference.update(&piece.batch.columns, piece.batch.len());
+        data.columns("reading", &recipe, &decoder, cores, |parts| {
+            for part in parts {
+                left_out.rejects.add(&part.rejects);
+                reference.update(&part.columns, part.rows);
+            }
             Ok(())
         })?;
         left_out.tell();

@@ -42,6 +42,6 @@ pub use leat_bucket::{
 };
 pub use measure::{Measures, measure};
 pub use replay::Replay;
-pub use rows::{ParquetRows, ROWS, RowsError};
+pub use rows::{ParquetRows, Part, ROWS, RowsError};
 pub use run::Run;
 pub use snapshot::{LabelFiles, LabelSource, Snapshot, Wanted};

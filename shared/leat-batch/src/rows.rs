@@ -10,7 +10,7 @@ use leat::column::{Column, Type, Value, Values};
 use leat::decode::{Batch, Decoder};
 use leat::encode::jsonl::Rows;
 use leat::recipe::{Field, Recipe, Role};
-use leat::record::{Coordinates, Position, Row, identity_of, identity_of_id};
+use leat::record::{Coordinates, Position, Reject, Row, identity_of, identity_of_id};
 use leat::timestamp;
 use leat_bucket::Piece;
 use leat_lake::parquet::{File, ParquetError};
@@ -31,6 +31,26 @@ pub enum RowsError {
     /// Its rows are no cleansed rows of the recipe.
     #[error("{0}")]
     Cleansed(#[from] CleansedError),
+}
+
+/// Rows without what belongs to a single one: coordinates, identity, what was said of it before.
+#[derive(Debug, Default)]
+pub struct Part {
+    /// The fields.
+    pub columns: Vec<Column>,
+    /// How many rows there are.
+    pub rows: usize,
+    /// As in [`Piece`].
+    pub rejects: Vec<Reject>,
+    /// As in [`Piece`].
+    pub sentinels: u64,
+}
+
+impl From<Piece> for Part {
+    fn from(piece: Piece) -> Self {
+        let Piece { batch, rejects, sentinels } = piece;
+        Part { rows: batch.len(), columns: batch.columns, rejects, sentinels }
+    }
 }
 
 /// The rows of a Parquet file, some thousand at a time. A file with the columns of the cleansed zone is read as it was
@@ -56,8 +76,10 @@ impl<'e> ParquetRows<'e> {
         match File::open(file.clone(), Some(&wanted)) {
             Ok(file) => Ok(ParquetRows { recipe, decoder, file, foreign: None }),
             Err(ParquetError::NoColumn(_)) => {
-                let file = fields_of(&file, recipe)?;
-                let foreign = Foreign::new(name, recipe, decoder, file.columns());
+                let fields = fields_of(&file, recipe)?;
+                let foreign = Foreign::new(name, recipe, decoder, fields.columns());
+                // Rows without any field are rows all the same; how many there are, a column that is there tells.
+                let file = if fields.columns().is_empty() { File::to_count(file)? } else { fields };
                 Ok(ParquetRows { recipe, decoder, file, foreign: Some(foreign) })
             }
             Err(why) => Err(why.into()),
@@ -82,11 +104,33 @@ impl<'e> ParquetRows<'e> {
         work: impl Fn(Piece) -> R + Sync,
         mut take: impl FnMut(Result<R, RowsError>) -> Result<(), E>,
     ) -> Result<(), E> {
+        let work = |first, columns| self.piece(first, columns).map(&work);
+        self.rounds_of(cores, work, |made| made.into_iter().try_for_each(&mut take))
+    }
+
+    /// As [`ParquetRows::each`], without what belongs to a single row, and all that was read together at once.
+    pub fn each_round<E>(
+        &self,
+        cores: Cores,
+        mut take: impl FnMut(Result<Vec<Part>, RowsError>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let work = |first, columns| self.part(first, columns);
+        self.rounds_of(cores, work, |made| take(made.into_iter().collect()))
+    }
+
+    /// Gives what `work` makes of the pieces, each the number of its first row and its columns, to `take`: what was read
+    /// together at once, up to the first error.
+    fn rounds_of<R: Send, E>(
+        &self,
+        cores: Cores,
+        work: impl Fn(u64, Vec<Column>) -> Result<R, RowsError> + Sync,
+        mut take: impl FnMut(Vec<Result<R, RowsError>>) -> Result<(), E>,
+    ) -> Result<(), E> {
         let mut before = 0;
         for round in self.rounds() {
             let read = match self.read(cores, &round) {
                 Ok(read) => read,
-                Err(why) => return take(Err(why)),
+                Err(why) => return take(vec![Err(why)]),
             };
             let mut pieces = Vec::with_capacity(read.len());
             for columns in read {
@@ -94,13 +138,12 @@ impl<'e> ParquetRows<'e> {
                 pieces.push((before, columns));
                 before += rows as u64;
             }
-            for made in cores.map(pieces, |(first, columns)| self.piece(first, columns).map(&work))
-            {
-                let ends = made.is_err();
-                take(made)?;
-                if ends {
-                    return Ok(());
-                }
+            let mut made = cores.map(pieces, |(first, columns)| work(first, columns));
+            let wrong = made.iter().position(Result::is_err);
+            made.truncate(wrong.map_or(made.len(), |at| at + 1));
+            take(made)?;
+            if wrong.is_some() {
+                return Ok(());
             }
         }
         Ok(())
@@ -151,6 +194,19 @@ impl<'e> ParquetRows<'e> {
             }
         }
         Ok(pieces)
+    }
+
+    /// As [`ParquetRows::piece`], without what belongs to a single row.
+    fn part(&self, first: u64, columns: Vec<Column>) -> Result<Part, RowsError> {
+        if let Some(foreign) = &self.foreign {
+            let mut plain = vec![true; columns.first().map_or(0, Column::len)];
+            let made = foreign.straight(&columns, &mut plain);
+            if !plain.contains(&false) {
+                let columns = foreign.placed(made, columns, plain.len());
+                return Ok(Part { columns, rows: plain.len(), ..Part::default() });
+            }
+        }
+        self.piece(first, columns).map(Part::from)
     }
 
     /// The rows of the columns of a piece, of which the first has the number `first` in the file.
@@ -214,7 +270,7 @@ impl<'e> Foreign<'e> {
         }
     }
 
-    fn piece(&self, first: u64, mut columns: Vec<Column>, decoder: &Decoder) -> Piece {
+    fn piece(&self, first: u64, columns: Vec<Column>, decoder: &Decoder) -> Piece {
         let rows = columns.first().map_or(0, Column::len);
         // Counted for the piece, not for the threads: nobody else has its numbers of users.
         let (source, shard): (Arc<str>, Arc<str>) = (self.name.as_ref().into(), "".into());
@@ -225,7 +281,7 @@ impl<'e> Foreign<'e> {
             arrival: None,
         };
         let mut plain = vec![true; rows];
-        let mut made = self.straight(&columns, &mut plain);
+        let made = self.straight(&columns, &mut plain);
         let mut piece = Piece::new(decoder);
         let (mut odd, mut line) = (Vec::new(), Vec::new());
         for row in (0..rows).filter(|&row| !plain[row]) {
@@ -239,14 +295,7 @@ impl<'e> Foreign<'e> {
         if straight.is_empty() {
             return piece;
         }
-        let mut batch = Batch::default();
-        for (slot, made) in made.iter_mut().enumerate() {
-            batch.columns.push(match (made.take(), self.columns[slot]) {
-                (Some(column), _) => column,
-                (None, Some(at)) => mem::replace(&mut columns[at], Column::new(Type::Bool)),
-                (None, None) => Column::nulls(self.fields[slot].kind, rows),
-            });
-        }
+        let mut batch = Batch { columns: self.placed(made, columns, rows), ..Batch::default() };
         batch.rows.reserve_exact(rows);
         for row in 0..rows {
             let coordinates = coordinates(row);
@@ -266,6 +315,21 @@ impl<'e> Foreign<'e> {
             }
         };
         piece
+    }
+
+    /// The columns of the schema, of those of the file and of what [`Foreign::straight`] made for them.
+    fn placed(
+        &self,
+        made: Vec<Option<Column>>,
+        mut columns: Vec<Column>,
+        rows: usize,
+    ) -> Vec<Column> {
+        let place = |(slot, made): (usize, Option<Column>)| match (made, self.columns[slot]) {
+            (Some(column), _) => column,
+            (None, Some(at)) => mem::replace(&mut columns[at], Column::new(Type::Bool)),
+            (None, None) => Column::nulls(self.fields[slot].kind, rows),
+        };
+        made.into_iter().enumerate().map(place).collect()
     }
 
     /// For each field whose values are other than those of its column, its values. Takes from `plain` the rows whose values

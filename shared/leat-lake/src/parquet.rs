@@ -117,6 +117,17 @@ impl File {
         Ok(File { bytes, metadata, columns, roots })
     }
 
+    /// As [`File::open`], to count rows by: with the first column that has a type of ours, if there is one.
+    pub fn to_count(bytes: Bytes) -> Result<Self, ParquetError> {
+        let metadata = footer(&bytes)?;
+        let of_ours = |field: &&FieldRef| leat_arrow::kind_of(field.data_type()).is_some();
+        let first =
+            metadata.schema().fields().iter().find(of_ours).map(|field| field.name().clone());
+        let (columns, roots) =
+            pick(&metadata, Some(&first.iter().map(String::as_str).collect::<Vec<_>>()))?;
+        Ok(File { bytes, metadata, columns, roots })
+    }
+
     /// Names and types of the columns, in the order wanted.
     pub fn columns(&self) -> &[(String, Type)] {
         &self.columns

@@ -390,7 +390,8 @@ impl Texts {
 
     /// True if no offset is within a character.
     fn are_whole(&self) -> bool {
-        self.offsets.iter().all(|&offset| self.text.is_char_boundary(offset as usize))
+        self.text.is_ascii()
+            || self.offsets.iter().all(|&offset| self.text.is_char_boundary(offset as usize))
     }
 }
 

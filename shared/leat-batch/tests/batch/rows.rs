@@ -77,6 +77,20 @@ fn same(columns: &[(&str, Column)], recipe: &Recipe, cores: usize) -> Piece {
     let (batch, rejects) = as_lines(&sorted, recipe);
     assert_eq!(found.batch, batch);
     assert_eq!(found.rejects, rejects);
+    // What does not belong to a single row is the same without it.
+    let decoder = decoder(recipe);
+    let rows = ParquetRows::open(file(columns), "file", recipe, &decoder).unwrap();
+    let (mut all, mut rejects) = (decoder.batch().columns, Vec::new());
+    rows.each_round(Cores::new(NonZero::new(cores).unwrap()), |round| {
+        for part in round? {
+            assert!(part.columns.iter().all(|column| column.len() == part.rows));
+            all.iter_mut().zip(&part.columns).for_each(|(all, column)| all.append(column));
+            rejects.extend(part.rejects);
+        }
+        Ok::<_, RowsError>(())
+    })
+    .unwrap();
+    assert_eq!((all, rejects), (found.batch.columns.clone(), found.rejects.clone()));
     found
 }
 
@@ -142,6 +156,15 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
+fn rows_without_any_field_are_rows() {
+    let zip = Column::longs([Some(1), None, Some(3)]);
+    let recipe = recipe("string", "[]");
+    let found = read(file(&[("zip", zip)]), &recipe, 2).unwrap();
+    let lines: Vec<_> = found.rejects.iter().map(|r| r.coordinates.position.line).collect();
+    assert_eq!((found.batch.len(), lines), (0, vec![0, 1, 2]));
+}
+
+#[test]
     fn a_row_is_what_it_would_be_as_a_line(columns in columns(), protected in 0u8..4, cores in 1usize..4) {
         let (id, protect) = match protected {
             0 => ("string", "[{field: note, method: mask}]"),

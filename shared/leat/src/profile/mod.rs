@@ -43,6 +43,24 @@ pub struct Profile {
     columns: Vec<ColumnProfile>,
 }
 
+/// A part of the counting of rows: see [`Profile::counting`].
+#[derive(Debug)]
+pub struct Counting<'p> {
+    slot: usize,
+    column: &'p mut ColumnProfile,
+    parts: &'p [(&'p [Column], usize)],
+}
+
+impl Counting<'_> {
+    /// Counts.
+    pub fn run(self) {
+        let mut hasher = ValueHasher::default();
+        for (columns, rows) in self.parts {
+            self.column.update(columns, self.slot, *rows, &mut hasher);
+        }
+    }
+}
+
 /// Profiles of different columns do not go together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("these profiles are of different columns, and do not merge")]
@@ -58,17 +76,31 @@ impl Profile {
     /// Counts the first `rows` rows of `columns`, which are those of [`Profile::new`]. A column of another type (a bug of
     /// the caller) counts as null.
     pub fn update(&mut self, columns: &[Column], rows: usize) {
-        let slots: Vec<usize> = (0..self.columns.len()).collect();
-        self.update_at(columns, &slots, rows);
+        self.counting(&[(columns, rows)]).into_iter().for_each(Counting::run);
     }
 
     /// The same, where the columns of [`Profile::new`] are those of `columns` at `slots`.
     pub fn update_at(&mut self, columns: &[Column], slots: &[usize], rows: usize) {
-        self.rows = self.rows.saturating_add(rows as u64);
-        let mut hasher = ValueHasher::default();
-        for (column, slot) in self.columns.iter_mut().zip(slots) {
-            column.update(columns, *slot, rows, &mut hasher);
-        }
+        self.counting_at(slots, &[(columns, rows)]).into_iter().for_each(Counting::run);
+    }
+
+    /// What [`Profile::update`] does with `parts`, one after the other, as works that do not depend on one another: with all
+    /// of them done, on any threads, the profile has counted the parts.
+    pub fn counting<'p>(&'p mut self, parts: &'p [(&'p [Column], usize)]) -> Vec<Counting<'p>> {
+        let slots: Vec<usize> = (0..self.columns.len()).collect();
+        self.counting_at(&slots, parts)
+    }
+
+    /// The same, where the columns of [`Profile::new`] are those of the parts' at `slots`.
+    pub fn counting_at<'p>(
+        &'p mut self,
+        slots: &[usize],
+        parts: &'p [(&'p [Column], usize)],
+    ) -> Vec<Counting<'p>> {
+        let rows = parts.iter().map(|(_, rows)| *rows as u64).sum();
+        self.rows = self.rows.saturating_add(rows);
+        let columns = self.columns.iter_mut().zip(slots);
+        columns.map(|(column, slot)| Counting { slot: *slot, column, parts }).collect()
     }
 
     /// The same without texts of values and their patterns: what [`compare`](crate::drift::compare) needs, and no more.

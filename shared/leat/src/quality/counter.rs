@@ -2,7 +2,7 @@
 //!
 //! Rules share counters: each thing is counted once, however many rules ask for it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 
@@ -163,6 +163,7 @@ impl Findings {
 }
 
 /// Which rows of a batch count.
+#[derive(Debug)]
 pub struct Rows<'a> {
     /// The batch.
     pub columns: &'a [Column],
@@ -264,6 +265,23 @@ impl Counter {
 }
 
 impl Count {
+    /// Adds the slots that it reads to `reads`.
+    pub fn reads(&self, reads: &mut BTreeSet<usize>) {
+        match self {
+            Count::Rows => {}
+            Count::Complete(slots) | Count::Frequencies(slots) | Count::Known(slots, _) => {
+                reads.extend(slots);
+            }
+            Count::Found(test) => test.reads(reads),
+            Count::Composite(rule) => rule.reads(reads),
+            Count::Moments(slot) | Count::Extent(slot) | Count::Lengths(slot) => {
+                reads.insert(*slot);
+            }
+            Count::Comoments(x, y) => reads.extend([*x, *y]),
+            Count::Matched { keys, compared, .. } => reads.extend(keys.iter().chain(compared)),
+        }
+    }
+
     /// Whether a row counts.
     pub fn takes(&self, hasher: &mut ValueHasher, columns: &[Column], row: usize) -> bool {
         match self {

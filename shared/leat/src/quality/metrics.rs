@@ -3,7 +3,7 @@
 //! [`Evaluation`] is a ruleset ready for a data set with given columns; [`Metrics`] is what was counted so far. Counts
 //! of parts merge into the counts of the whole, in any order, to the bit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -127,6 +127,21 @@ pub struct Metrics {
     now: Option<i64>,
     rows: u64,
     states: Vec<State>,
+}
+
+/// A part of the counting of rows: see [`Evaluation::counting`].
+#[derive(Debug)]
+pub struct Counting<'m> {
+    counter: &'m Counter,
+    state: &'m mut State,
+    parts: &'m [Rows<'m>],
+}
+
+impl Counting<'_> {
+    /// Counts.
+    pub fn run(self) {
+        self.parts.iter().for_each(|part| self.counter.update(self.state, part));
+    }
 }
 
 /// Metrics of different rulesets, or of different times of `now()`, do not go together.
@@ -264,6 +279,15 @@ impl Evaluation {
         Ok(Evaluation { rules, analyzers, counters, predicates, hash, now })
     }
 
+    /// The slots of the columns that the rules read. What stands in the place of another column, an empty one too, makes no
+    /// difference.
+    pub fn reads(&self) -> BTreeSet<usize> {
+        let mut reads = BTreeSet::new();
+        self.counters.iter().for_each(|counter| counter.what.reads(&mut reads));
+        reads.extend(self.predicates.iter().flat_map(|(_, predicate)| predicate.reads()));
+        reads
+    }
+
     /// Counts of nothing.
     pub fn start(&self) -> Metrics {
         let states = self.counters.iter().map(Counter::start).collect();
@@ -272,11 +296,29 @@ impl Evaluation {
 
     /// Counts the first `rows` rows of `columns`, which are those of [`Evaluation::compile`].
     pub fn update(&self, metrics: &mut Metrics, columns: &[Column], rows: usize) {
-        metrics.rows = metrics.rows.saturating_add(rows as u64);
-        let rows = Rows::new(columns, rows, self.now, &self.predicates);
-        for (counter, state) in self.counters.iter().zip(&mut metrics.states) {
-            counter.update(state, &rows);
-        }
+        let rows = [self.rows(columns, rows)];
+        self.counting(metrics, &rows).into_iter().for_each(Counting::run);
+    }
+
+    /// The first `rows` rows of `columns`, and which of them each `where` keeps.
+    pub fn rows<'c>(&self, columns: &'c [Column], rows: usize) -> Rows<'c> {
+        Rows::new(columns, rows, self.now, &self.predicates)
+    }
+
+    /// What [`Evaluation::update`] does with `parts`, one after the other, as works that do not depend on one another: with
+    /// all of them done, on any threads, `metrics` has counted the parts. What takes longest comes first.
+    pub fn counting<'m>(
+        &'m self,
+        metrics: &'m mut Metrics,
+        parts: &'m [Rows<'m>],
+    ) -> Vec<Counting<'m>> {
+        let rows = parts.iter().map(|part| part.count as u64).sum();
+        metrics.rows = metrics.rows.saturating_add(rows);
+        let works = self.counters.iter().zip(&mut metrics.states);
+        let mut works: Vec<_> =
+            works.map(|(counter, state)| Counting { counter, state, parts }).collect();
+        works.sort_by_key(|work| !matches!(work.counter.what, Count::Frequencies(_)));
+        works
     }
 
     /// What the rules say of all that was counted, in the order of the rules.
@@ -936,6 +978,51 @@ mod tests {
             );
             prop_assert_eq!(evaluation.finish(&merged), evaluation.finish(&whole));
             prop_assert_eq!(whole.rows(), rows.len() as u64);
+        }
+
+        #[test]
+        fn rules_look_at_no_column_but_those_they_say(
+            rows in prop::collection::vec((prop::option::of(-3.0..3.0), prop::option::of("[xy7]?")), 0..30),
+            cut in 0usize..30,
+        ) {
+            let rows: Vec<_> = rows.iter().map(|(a, b)| (*a, b.as_deref())).collect();
+            let (left, right) = rows.split_at(cut.min(rows.len()));
+            for (rule, reads) in [
+                ("RowCount > 10", &[][..]),
+                ("ColumnExists \"a\"", &[]),
+                ("IsComplete \"a\"", &[0]),
+                ("ColumnValues \"b\" = 7", &[1]),
+                ("ColumnLength \"b\" < 2", &[1]),
+                ("ColumnValues \"a\" > 0 where \"b = 'x'\"", &[0, 1]),
+                ("RowCount > 3 where \"b = 'x'\"", &[1]),
+                ("(IsComplete \"a\") AND (ColumnValues \"b\" = 7)", &[0, 1]),
+                ("Mean \"a\" > 0", &[0]),
+                ("ColumnCorrelation \"a\" \"a\" > 0", &[0]),
+                ("Uniqueness \"a\" \"b\" > 0.5", &[0, 1]),
+                ("IsUnique \"b\"", &[1]),
+                ("IsPrimaryKey \"a\" where \"a > 0\"", &[0]),
+                ("Completeness \"b\" > 0.5", &[1]),
+            ] {
+                let evaluation = compile_by(rule, Some(NOW), Method::Row).unwrap();
+                prop_assert_eq!(evaluation.reads().into_iter().collect::<Vec<_>>(), reads, "{}", rule);
+                let only = |columns: [Column; 2]| {
+                    let empty = |(slot, column)| {
+                        if reads.contains(&slot) { column } else { Column::new(Type::Bool) }
+                    };
+                    columns.into_iter().enumerate().map(empty).collect::<Vec<_>>()
+                };
+                let (mut whole, mut apart) = (evaluation.start(), evaluation.start());
+                evaluation.update(&mut whole, &batch(&rows), rows.len());
+                let (first, second) = (only(batch(left)), only(batch(right)));
+                let parts = [evaluation.rows(&first, left.len()), evaluation.rows(&second, right.len())];
+                // The works do not depend on one another.
+                evaluation.counting(&mut apart, &parts).into_iter().rev().for_each(Counting::run);
+                prop_assert_eq!(&whole, &apart, "{}", rule);
+                let failing = |columns: &[Column]| {
+                    evaluation.failing(&whole, columns, rows.len(), &[30]).unwrap()
+                };
+                prop_assert_eq!(failing(&batch(&rows)), failing(&only(batch(&rows))), "{}", rule);
+            }
         }
     }
 }

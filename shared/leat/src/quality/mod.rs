@@ -36,11 +36,12 @@ pub mod tree;
 pub mod types;
 
 pub use action::RowAction;
+pub use counter::Rows;
 pub use history::History;
 pub use listing::Listings;
 pub use metrics::{
-    Context, Evaluation, FilteredRow, Method, Metrics, OtherMetrics, Outcome, Report, RowVerdicts,
-    Status,
+    Context, Counting, Evaluation, FilteredRow, Method, Metrics, OtherMetrics, Outcome, Report,
+    RowVerdicts, Status,
 };
 pub use parse::parse;
 pub use reference::{Reference, References};

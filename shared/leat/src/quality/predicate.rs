@@ -23,6 +23,11 @@ impl Predicate {
         })
     }
 
+    /// The slots that it reads.
+    pub fn reads(&self) -> &[usize] {
+        self.0.reads()
+    }
+
     /// Which of the first `rows` rows are kept.
     pub fn kept(&self, columns: &[Column], rows: usize) -> Bits {
         let truth = self.0.evaluate(columns, rows);

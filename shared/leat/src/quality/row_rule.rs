@@ -1,5 +1,7 @@
 //! A row rule ready for rows: one test, or AND and OR of such.
 
+use std::collections::BTreeSet;
+
 use super::row_test::{Refusal, RowTest};
 use super::tree::{Composite, Joiner, Rule, Ruleset};
 use super::types::LooksAt;
@@ -59,6 +61,16 @@ impl RowRule {
                     Joiner::And => RowRule::All(parts),
                     Joiner::Or => RowRule::Any(parts),
                 })
+            }
+        }
+    }
+
+    /// Adds the slots that it reads to `reads`.
+    pub fn reads(&self, reads: &mut BTreeSet<usize>) {
+        match self {
+            RowRule::Test(test) => test.reads(reads),
+            RowRule::All(parts) | RowRule::Any(parts) => {
+                parts.iter().for_each(|part| part.reads(reads));
             }
         }
     }

@@ -1,5 +1,7 @@
 //! What a rule says of a single row.
 
+use std::collections::BTreeSet;
+
 use super::column_data_type::DataTypes;
 use super::column_length::length;
 use super::column_values::ColumnValues;
@@ -190,6 +192,14 @@ impl RowTest {
             single.filter.as_deref().map(|text| Predicate::new(text, columns).map(Box::new));
         let filter = filter.transpose().map_err(Refusal::Filter)?;
         Ok(RowTest { column: column.to_owned(), slot, filter, test })
+    }
+
+    /// Adds the slots that it reads to `reads`.
+    pub fn reads(&self, reads: &mut BTreeSet<usize>) {
+        if !matches!(self.test, Test::Exists) {
+            reads.insert(self.slot);
+        }
+        reads.extend(self.filter.iter().flat_map(|filter| filter.reads()));
     }
 
     /// Whether each of `rows` passes; `passed` has a place for each. `now()` is a row's arrival.
