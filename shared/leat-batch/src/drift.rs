@@ -7,6 +7,7 @@
 //! compare with: what halted it would be the measure of all that comes.
 
 use leat::column::Type;
+use leat::decode::Batch;
 use leat::drift::{self, Drift, DriftResult, Limits, Mismatch};
 use leat::engine::Engine;
 use leat::features::FittedState;
@@ -97,12 +98,15 @@ impl DriftSource {
     }
 }
 
-/// The columns of a run that have limits: by name and type, and by place. None where there are no limits.
-pub fn columns(job: &Job) -> Result<Option<(Vec<(String, Type)>, Vec<usize>)>, BatchError> {
+/// The profile of `batch`, of its columns that have limits. None where there are no limits.
+pub fn profile(job: &Job, batch: &Batch) -> Result<Option<Profile>, BatchError> {
     let Some(source) = &job.snapshot.drift else { return Ok(None) };
     let fields = fields(&job.engine);
     let slots = source.read()?.slots(&fields);
-    Ok(Some((slots.iter().map(|slot| fields[*slot].clone()).collect(), slots)))
+    let columns: Vec<(String, Type)> = slots.iter().map(|slot| fields[*slot].clone()).collect();
+    let mut profile = Profile::new(&columns);
+    profile.update_at(&batch.columns, &slots, batch.len());
+    Ok(Some(profile))
 }
 
 /// Judges `profile`, that of all buckets, by the run's limits; none where there are none.

@@ -79,11 +79,7 @@ pub async fn measure(job: &Job, bucket: u32) -> Result<Measures, BatchError> {
         }
         metrics = Some(counted);
     }
-    let profile = drift::columns(job)?.map(|(columns, slots)| {
-        let mut profile = Profile::new(&columns);
-        profile.update_at(&batch.columns, &slots, batch.len());
-        profile
-    });
+    let profile = drift::profile(job, batch)?;
     let times = (0..batch.len()).map(|row| engine.event_time(batch, row));
     let times: Vec<i64> = times.filter(|time| *time < job.snapshot.as_of).collect();
     let measures = Measures {
