@@ -185,7 +185,7 @@ fn conformance_data_of_others() {
         let text = fs::read_to_string(&path).unwrap();
         check(output.path(), &name, &text);
         let places = Places::default();
-        let data = DataArguments::of(&path.display().to_string());
+        let data = DataArguments::of([path.display().to_string()]);
         let profiled = profile::of(&places, &data, None, &KeysArgument::default()).unwrap();
         let rows = text.lines().count() as u64 - u64::from(name.ends_with(".csv"));
         assert_eq!(profiled.profile.rows() + profiled.left_out.rejected(), rows, "{name}");
@@ -206,7 +206,7 @@ fn tables_that_everybody_knows() {
         fs::write(&path, format!("{header}\n{}\n", lines.join("\n"))).unwrap();
         let places = Places::default();
         let place = path.display().to_string();
-        let mut data = DataArguments::of(&place).find(&places, Format::Json, false).unwrap();
+        let mut data = DataArguments::of([&place]).find(&places, Format::Json, false).unwrap();
         infer(&mut data, "data").unwrap()
     };
     let shop = of("shop.csv", "InvoiceNo,StockCode,Quantity,InvoiceDate,CustomerID", &|n| {
