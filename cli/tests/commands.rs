@@ -331,7 +331,7 @@ fn rules_read_the_columns_that_they_name() {
     let desk = Desk::new();
     let rows = 20_000u32;
     let texts: Vec<String> = (0..rows).map(|row| format!("c-{}", row % 97)).collect();
-    let amount = |row: u32| (row % 7 != 0).then(|| f64::from(row % 1000) / 4.0);
+    let amount = |row: u32| (!row.is_multiple_of(7)).then(|| f64::from(row % 1000) / 4.0);
     let columns = [
         ("amount", Column::doubles((0..rows).map(amount))),
         ("customer", Column::strings(texts.iter().map(|text| Some(text.as_str())))),
