@@ -83,6 +83,17 @@ async fn a_run_is_held_against_the_newest_that_went_on() {
     let (_, next) = run(&world, 6, None).await.unwrap();
     assert_eq!(next.drift.as_ref().unwrap().against.as_deref(), Some("month-5"));
     assert!(next.passed, "{:?}", next.drift);
+
+    // The page beside the record: what drifted, what columns hold, and earlier runs.
+    let pages = world.objects("memory:lake/artifacts/quality/card-transactions/").await;
+    let page = String::from_utf8(pages["month-5.html"].clone()).unwrap();
+    for words in ["Beyond, warns", "against <code>month-4</code>", "Distributions", "<polyline"] {
+        assert!(page.contains(words), "no {words} in {page}");
+    }
+    // Card numbers are tokens, and no token is shown.
+    let card = page.rsplit("<code>card_number</code>").next().unwrap();
+    let card = card.split("</article>").next().unwrap();
+    assert!(card.contains("values are not shown"), "{card}");
 }
 
 #[tokio::test]
