@@ -13,10 +13,14 @@ It runs on AWS Glue 5 (Spark 3.5), and under plain PySpark with `file:` URLs:
 from __future__ import annotations
 
 import argparse
+import functools
 import gzip
 import io
 import json
+import math
+import operator
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -281,6 +285,7 @@ class Setting(NamedTuple):
     buckets: int
     dataset: str
     now: str | None  # the run's logical time: when its manifest was made
+    references: dict[str, str]  # Parquet files that queries read, by alias
 
 
 def engine(setting: Setting, store: Store) -> leat.Engine:
@@ -468,6 +473,129 @@ def files_of(setting: Setting):
     return run
 
 
+# ---------------------------------------------------------------- queries of `CustomSql`, by Spark's SQL
+
+PRIMARY = "primary"
+
+
+class Query(NamedTuple):
+    """What the engine asks of Spark: whether the rows of the query are rows of `primary`, or else a number."""
+
+    sql: str
+    asks_rows: bool
+    rule: str
+    place: str
+
+
+def reason(why: Exception) -> str:
+    """What Spark says of a query before it is run: the first line, without the place in our own words around the query."""
+    first = next((line for line in str(why).splitlines() if line.strip()), type(why).__name__)
+    return re.sub(r"[;,.\s]*\(?line \d+,? pos \d+\)?[;.\s]*$", "", first).strip() or type(why).__name__
+
+
+@contextmanager
+def tables(rows, references: dict[str, str]) -> Iterator[None]:
+    """What queries may read: `rows` as `primary`, and the Parquet files of `references` by their aliases."""
+    session = rows.sparkSession
+    views = {PRIMARY: rows, **{alias: session.read.parquet(of_spark(url)) for alias, url in references.items()}}
+    # Tables that are named, not files that a query names.
+    session.conf.set("spark.sql.runSQLOnFiles", "false")
+    for name, view in views.items():
+        view.createOrReplaceTempView(name)
+    try:
+        yield
+    finally:
+        for name in views:
+            session.catalog.dropTempView(name)
+
+
+def of_spark(url: str) -> str:
+    return url if split(url) else f"file://{path_of(url)}"
+
+
+# What Spark's expressions raise over a value, beside its own classes.
+OF_VALUES = {
+    f"java.{name}Exception" for name in ("lang.Runtime", "lang.Arithmetic", "lang.IllegalArgument", "lang.NumberFormat", "time.DateTime")
+}
+
+
+def error_class(why: Exception) -> str | None:
+    """By what name Spark calls a failure of a query itself; None of another failure, which a repeat may mend. Texts may hold values."""
+    from py4j.protocol import Py4JJavaError
+    from pyspark.errors import PySparkException, PythonException
+
+    if isinstance(why, Py4JJavaError):
+        cause = why.java_exception
+        while cause is not None:
+            name = cause.getClass().getName()
+            if name in OF_VALUES:
+                return name
+            if name.startswith("org.apache.spark.Spark") and name != "org.apache.spark.SparkException":
+                return cause.getErrorClass() or name
+            cause = cause.getCause()
+        return None
+    if isinstance(why, PySparkException) and not isinstance(why, PythonException):
+        return why.getErrorClass() or type(why).__name__
+    return None
+
+
+def asked(spark, query: Query):
+    """The query's rows. What is no query cannot stand in parentheses: nothing is changed by it."""
+    return spark.sql(f"select * from (\n{query.sql}\n)")
+
+
+def check_queries(spark, queries: list[Query], schema, references: dict[str, str]) -> None:
+    """Refuses what Spark cannot read, all at once, before anything is done."""
+    from pyspark.errors import PySparkException
+
+    wrong = []
+    with tables(spark.createDataFrame([], schema), references):
+        for query in queries:
+            try:
+                asked(spark, query)
+            except PySparkException as why:
+                wrong.append(f"{query.place}: {reason(why)} (rule `{query.rule}`)")
+    if wrong:
+        raise Failed(f"Recipe.Invalid: {'; '.join(wrong)}")
+
+
+def answer(query: Query, rows) -> dict | str:
+    """What `query` says of `rows`, as the engine reads it."""
+    try:
+        found = asked(rows.sparkSession, query)
+        return matching(rows, found) if query.asks_rows else number(found)
+    except Exception as why:
+        if (name := error_class(why)) is None:
+            raise
+        return {"error": name}
+
+
+def number(found) -> dict | str:
+    from pyspark.sql.types import NumericType
+
+    if len(found.columns) != 1:
+        return {"columns": len(found.columns)}
+    if not isinstance(found.schema[0].dataType, NumericType):
+        return "no_number"
+    rows = found.head(2)
+    if len(rows) != 1:
+        return {"results": len(rows)}
+    if (value := rows[0][0]) is None:
+        return "null"
+    return {"value": float(value)} if math.isfinite(value) else "not_finite"
+
+
+def matching(rows, found) -> dict:
+    """How many of `rows` have, in all columns of `found`, the values of one of its rows."""
+    names = {name.lower(): name for name in rows.columns}
+    if unknown := [name for name in found.columns if name.lower() not in names]:
+        return {"unknown": unknown}
+    # Under names of their own, or a column would be compared with itself.
+    theirs = found.toDF(*(f"_query_{at}" for at in range(len(found.columns))))
+    same = [rows[names[name.lower()]].eqNullSafe(theirs[f"_query_{at}"]) for at, name in enumerate(found.columns)]
+    return {"rows": {"passed": rows.join(theirs, functools.reduce(operator.and_, same), "left_semi").count(), "rows": rows.count()}}
+
+
 # ---------------------------------------------------------------- the run
 
 
@@ -496,6 +624,7 @@ def settings(store: Store, arguments: argparse.Namespace, manifest: dict) -> Set
         buckets=arguments.buckets,
         dataset=manifest.get("dataset", ""),
         now=manifest.get("created"),
+        references=arguments.references,
     )
 
 
@@ -508,6 +637,11 @@ def run(spark, made: leat.Engine, setting: Setting, items: list[dict]) -> dict:
     parallel = max(1, min(len(items), spark.sparkContext.defaultParallelism * 4))
     objects = spark.createDataFrame([(json.dumps(item),) for item in items], "item string").repartition(parallel)
     rows = objects.mapInArrow(rows_of(setting), StructType(fields))
+    queries = [Query(*query) for query in made.queries()]
+    if queries:
+        of_set = [field for field in fields if field.name in made.fields]
+        check_queries(spark, queries, StructType(of_set), setting.references)
+        rows = rows.persist()  # read by the files and by each query
     tasks = max(1, min(setting.buckets, spark.sparkContext.defaultParallelism * 2))
     order = ["_date", "_bucket", "_shard", "_source", "_line"]
     done = (
@@ -532,8 +666,21 @@ def run(spark, made: leat.Engine, setting: Setting, items: list[dict]) -> dict:
     metrics = [part for row in by_kind["parquet"] for part in json.loads(row.metrics)]
     # Where sentinels came alone, as in a quiet hour, there is no data to judge.
     only_sentinels = counts["sentinel"] > 0 and counts["object"] == counts["sentinel"]
+    answers = []
+    if queries:
+        # As they are written: checked and protected.
+        judged = rows.where(rows["_date"].isNotNull()).select(made.fields)
+        with tables(judged, setting.references):
+            answers = [json.dumps(answer(query, judged)) for query in queries if not only_sentinels]
+        rows.unpersist()
     record = made.verdict(
-        metrics, json.dumps(rejected.rules), dataset=setting.dataset, run=setting.unit, dropped=counts["sentinel"], events=not only_sentinels
+        metrics,
+        json.dumps(rejected.rules),
+        dataset=setting.dataset,
+        run=setting.unit,
+        dropped=counts["sentinel"],
+        events=not only_sentinels,
+        answers=answers,
     )
     return {
         "files": sorted(
@@ -592,6 +739,18 @@ def last_line(why: Failed) -> str:
     return "; ".join(str(why).splitlines())
 
 
+def references_of(text: str) -> dict[str, str]:
+    """`alias=url,alias=url`."""
+    found = {}
+    for pair in text.split(","):
+        alias, _, url = pair.partition("=")
+        # To SQL case is nothing.
+        if not re.fullmatch(r"[A-Za-z_]\w*", alias) or not url or alias.lower() in (PRIMARY, *map(str.lower, found)):
+            raise argparse.ArgumentTypeError(f"`{pair}` is no ALIAS=URL with an alias of its own")
+        found[alias] = url
+    return found
+
+
 def parse(words: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser("cleanse.py", allow_abbrev=False)
     for name, what in [
@@ -604,6 +763,9 @@ def parse(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--leat-claim", dest="claim", default="", help="by which the ledger finds this run")
     parser.add_argument("--leat-keys", dest="keys", default="", help="secretsmanager:<name or ARN> or file:<path>")
     parser.add_argument("--leat-buckets", dest="buckets", type=int, default=16, help="entity buckets (16)")
+    parser.add_argument(
+        "--leat-references", dest="references", type=references_of, default={}, help="ALIAS=URL,… of Parquet files that queries read"
+    )
     arguments, _ = parser.parse_known_args(words)  # Glue adds arguments of its own
     if not 1 <= arguments.buckets <= 1000:
         parser.error("--leat-buckets is between 1 and 1000")

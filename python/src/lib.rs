@@ -20,8 +20,11 @@ use leat::engine::{self, Source};
 use leat::protect::Keys;
 use leat::quality::history::asks_for_history;
 use leat::quality::result::{About, Findings, RejectedBy, RuleResult, SAMPLES, of_sorted_rows};
+use leat::quality::sql::{Form, Query};
 use leat::quality::tree::Rule;
-use leat::quality::{Evaluation, Method, Metrics, Place, QualityResult, Report, Ruleset, Status};
+use leat::quality::{
+    Context, Evaluation, Method, Metrics, Place, QualityResult, Report, Ruleset, Status,
+};
 use leat::record::{self, Coordinates, Position, Reason, Reject, bucket_of};
 use leat::sentinel::{self, Sentinel};
 use leat::timestamp;
@@ -142,6 +145,23 @@ impl Engine {
         Ok(PyArrowType(batch))
     }
 
+    /// The names of the fields that rules about the data set see: those of the recipe's schema.
+    #[getter]
+    fn fields(&self) -> Vec<String> {
+        self.engine.recipe().schema.fields.iter().map(|field| field.name.clone()).collect()
+    }
+
+    /// The queries of `CustomSql` that `verdict` wants answers to, in their order: each as its SQL, whether it asks which
+    /// rows of `primary` it answers (else for a number), its rule, and `file:line:column` of the rule.
+    fn queries(&self) -> Vec<(String, bool, String, String)> {
+        let queries = self.set_rules.iter().flat_map(Evaluation::queries);
+        let told = |query: &Query| {
+            let place = format!("{}:{}:{}", query.file, query.place.line, query.place.column);
+            (query.sql.clone(), query.form == Form::Rows, query.rule.clone(), place)
+        };
+        queries.map(told).collect()
+    }
+
     /// Counts what the data-set rules ask of rows with the columns of `schema`; JSON for `verdict`.
     fn measure(&self, rows: PyArrowType<RecordBatch>) -> PyResult<String> {
         let count = rows.0.num_rows();
@@ -176,9 +196,12 @@ impl Engine {
 
     /// Merges what `measure` counted, in parts, and judges: the record of the run, as JSON. Its `decision` is `halt` if a rule
     /// halts, and `halted_by` says which and why. `rejected` is JSON of the rows that each rule rejected: by rule `count`,
-    /// `reason` and `samples` (`source`, `line` from 1). `events` is false where no event came, but sentinels: rules about
-    /// the data set are not asked then, as those are not that ask for earlier runs.
-    #[pyo3(signature = (parts, rejected="{}", *, dataset="", run="", dropped=0, events=true))]
+    /// `reason` and `samples` (`source`, `line` from 1). `answers` has the answer to each of `queries`, as JSON: `{"value": 1.5}`, `{"rows": {"passed": 3, "rows": 4}}`,
+    /// `"null"`, `"not_finite"`, `"no_number"`, `{"columns": 2}`, `{"results": 0}`, `{"unknown": ["column"]}`, `{"error": "why"}`.
+    /// `events` is false where no event came, but sentinels: rules about the data set are not asked then, as those are
+    /// not that ask for earlier runs.
+    #[pyo3(signature = (parts, rejected="{}", *, dataset="", run="", dropped=0, events=true, answers=Vec::new()))]
+    #[expect(clippy::too_many_arguments, reason = "Python names them")]
     fn verdict(
         &self,
         parts: Vec<String>,
@@ -187,6 +210,7 @@ impl Engine {
         run: &str,
         dropped: u64,
         events: bool,
+        answers: Vec<String>,
     ) -> PyResult<String> {
         let rejected: RejectedBy = serde_json::from_str(rejected).map_err(refused)?;
         let (mut samples, mut warned) = (BTreeMap::<usize, Vec<Place>>::new(), BTreeMap::new());
@@ -202,6 +226,11 @@ impl Engine {
             }
             for (rule, count) in part.warned {
                 *warned.entry(rule).or_default() += count;
+            }
+        }
+        if let (Some(rules), Some(metrics)) = (&self.set_rules, &mut metrics) {
+            for (query, answer) in answers.iter().enumerate() {
+                rules.answer(metrics, query, serde_json::from_str(answer).map_err(refused)?);
             }
         }
         let report = match (&self.set_rules, &metrics) {
@@ -454,7 +483,8 @@ fn set_rules(
         recipe.schema.fields.iter().map(|f| (f.name.clone(), recipe.kind(f))).collect();
     let ruleset = ruleset.about_the_data_set().without_history();
     let now = now.map(|now| now.div_euclid(1000));
-    Evaluation::compile(&ruleset, &fields, now, Method::default())
+    let context = Context { sql: true, ..Context::new(now, Method::default()) };
+    Evaluation::within(&ruleset, &fields, &context)
 }
 
 /// By rule that only warns, how many of the cleansed rows say that they fail it.

@@ -22,6 +22,7 @@ use super::rules::{
     Check, Counted, Judge, Known, Preparation, RowOutcome, Verdict, fails,
     row_share::CompositeShare,
 };
+use super::sql::{Answer, Query};
 use super::tree::{Composite, Condition, Date, Joiner, Rule, Ruleset, Single};
 use crate::column::{Column, Type};
 use crate::diagnostic::Diagnostic;
@@ -39,6 +40,7 @@ pub struct Evaluation {
     analyzers: Vec<Node>,
     counters: Vec<Counter>,
     predicates: Vec<(String, Predicate)>,
+    queries: Vec<Query>,
     hash: String,
     now: Option<i64>,
 }
@@ -97,6 +99,8 @@ pub struct Context<'a> {
     pub files: &'a Listings,
     /// What earlier runs measured; none where nobody keeps it: rules that ask for it are then refused.
     pub history: Option<&'a History>,
+    /// Whether the queries of `CustomSql` are run, and [`Evaluation::answer`] is told of them: else it is refused.
+    pub sql: bool,
     /// True to check a ruleset of which nothing else is known yet: what a rule compares with may be missing.
     pub draft: bool,
 }
@@ -113,6 +117,7 @@ impl Context<'static> {
             references: &NO_REFERENCES,
             files: &NO_FILES,
             history: None,
+            sql: false,
             draft: false,
         }
     }
@@ -127,6 +132,9 @@ pub struct Metrics {
     now: Option<i64>,
     rows: u64,
     states: Vec<State>,
+    /// What queries answered, by their place among [`Evaluation::queries`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    answers: BTreeMap<usize, Answer>,
 }
 
 /// A part of the counting of rows: see [`Evaluation::counting`].
@@ -241,7 +249,7 @@ impl Evaluation {
         context: &Context<'_>,
     ) -> Result<Evaluation, Vec<Diagnostic>> {
         let mut errors = Vec::new();
-        let (mut counters, mut predicates) = (Vec::new(), Vec::new());
+        let (mut counters, mut predicates, mut queries) = (Vec::new(), Vec::new(), Vec::new());
         let (mut rules, mut analyzers) = (Vec::new(), Vec::new());
         let mut compiler = Compiler {
             errors: &mut errors,
@@ -251,6 +259,7 @@ impl Evaluation {
                 context,
                 counters: &mut counters,
                 predicates: &mut predicates,
+                queries: &mut queries,
             },
         };
         for rule in &ruleset.rules {
@@ -276,7 +285,7 @@ impl Evaluation {
             return Err(errors);
         }
         let (hash, now) = (ruleset.hash(), context.now);
-        Ok(Evaluation { rules, analyzers, counters, predicates, hash, now })
+        Ok(Evaluation { rules, analyzers, counters, predicates, queries, hash, now })
     }
 
     /// The slots of the columns that the rules read. What stands in the place of another column, an empty one too, makes no
@@ -291,7 +300,13 @@ impl Evaluation {
     /// Counts of nothing.
     pub fn start(&self) -> Metrics {
         let states = self.counters.iter().map(Counter::start).collect();
-        Metrics { rules: self.hash.clone(), now: self.now, rows: 0, states }
+        Metrics {
+            rules: self.hash.clone(),
+            now: self.now,
+            rows: 0,
+            states,
+            answers: BTreeMap::new(),
+        }
     }
 
     /// Counts the first `rows` rows of `columns`, which are those of [`Evaluation::compile`].
@@ -321,6 +336,17 @@ impl Evaluation {
         works
     }
 
+    /// The queries of `CustomSql`, each once, in the order of the rules; then those of analyzers.
+    pub fn queries(&self) -> &[Query] {
+        &self.queries
+    }
+
+    /// Keeps what the query at this place among [`Evaluation::queries`] answered over all rows that `metrics` counts. Without
+    /// an answer its rules are an `Error`.
+    pub fn answer(&self, metrics: &mut Metrics, query: usize, answer: Answer) {
+        metrics.answers.insert(query, answer);
+    }
+
     /// What the rules say of all that was counted, in the order of the rules.
     pub fn finish(&self, metrics: &Metrics) -> Result<Vec<Outcome>, OtherMetrics> {
         self.report(metrics).map(|report| report.outcomes)
@@ -329,7 +355,7 @@ impl Evaluation {
     /// As [`Evaluation::finish`], with what the analyzers measured, and with what the next runs compare with.
     pub fn report(&self, metrics: &Metrics) -> Result<Report, OtherMetrics> {
         self.check(metrics)?;
-        let counted = Counted { states: &metrics.states };
+        let counted = Counted { states: &metrics.states, answers: &metrics.answers };
         let mut measured = BTreeMap::new();
         let outcome = |rule: &Evaluated| {
             let mut sum = Summary::default();
@@ -374,7 +400,7 @@ impl Evaluation {
         let mut hasher = ValueHasher::default();
         let mut verdicts = Vec::with_capacity(rows.count);
         for row in 0..rows.count {
-            let counted = Counted { states: &metrics.states };
+            let counted = Counted { states: &metrics.states, answers: &metrics.answers };
             let (counters, hasher) = (self.counters.as_slice(), &mut hasher);
             let mut judge = Judge { counted, counters, rows: &rows, row, hasher };
             let mut verdict = RowVerdicts::default();
@@ -409,7 +435,7 @@ impl Evaluation {
         let mut of_rule = |rule: &Evaluated, most: usize| {
             let (mut found, mut row) = (Vec::new(), 0);
             while row < rows.count && found.len() < most {
-                let counted = Counted { states: &metrics.states };
+                let counted = Counted { states: &metrics.states, answers: &metrics.answers };
                 let (counters, hasher) = (self.counters.as_slice(), &mut hasher);
                 let mut judge = Judge { counted, counters, rows: &rows, row, hasher };
                 if rule.node.judge(&mut judge)? == RowOutcome::Failed {
@@ -448,6 +474,9 @@ impl Metrics {
             return Err(OtherMetrics);
         }
         self.rows = self.rows.saturating_add(other.rows);
+        for (query, answer) in &other.answers {
+            self.answers.entry(*query).or_insert_with(|| answer.clone());
+        }
         self.states.iter_mut().zip(&other.states).for_each(|(mine, theirs)| {
             mine.merge(theirs);
         });
@@ -897,8 +926,8 @@ mod tests {
                 (
                     2,
                     1,
-                    "`CustomSql` needs an engine for SQL queries, which is not here: run it by Spark SQL in a Glue job, \
-                     or say it with `where`"
+                    "`CustomSql` needs an engine for SQL queries, which is not here: Spark has one, in `cleanse`, and so has \
+                     a `leat` that was built with its feature `sql` (`make sql`); or say it with `where`"
                 ),
                 (2, 27, "`1 / 0` has no finite value"),
                 (3, 1, NO_NOW),

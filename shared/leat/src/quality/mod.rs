@@ -32,6 +32,7 @@ mod row_rule;
 mod row_test;
 mod rows;
 mod rules;
+pub mod sql;
 pub mod tree;
 pub mod types;
 

@@ -1,5 +1,8 @@
 //! The names of metrics, as AWS Glue reports them: `Column.<column>.<Metric>`, `Dataset.*.<Metric>`.
 
+use sha2::{Digest, Sha256};
+
+use super::sql::Form;
 use super::tree::{Comparison, Condition, Ruleset, Single, Test};
 
 /// The metric that `single` compares; of a rule about rows the one that `last(k)` speaks of.
@@ -10,7 +13,11 @@ pub fn metric(ruleset: &Ruleset, single: &Single) -> String {
     match kind {
         "RowCount" | "ColumnCount" => format!("Dataset.*.{kind}"),
         "ColumnNamesMatchPattern" => "Dataset.*.ColumnNamesPatternMatchRatio".into(),
-        "CustomSql" => "Dataset.*.CustomSQL".into(),
+        // Of the two the one that speaks of this query alone.
+        "CustomSql" => {
+            let [_, own] = custom_sql(first, super::sql::form(ruleset, single));
+            own
+        }
         "RowCountMatch" | "SchemaMatch" | "DatasetMatch" => format!("Dataset.{first}.{kind}"),
         "IsComplete" => format!("Column.{first}.Completeness"),
         "IsUnique" | "IsPrimaryKey" => of_columns(&parameters, "Uniqueness"),
@@ -32,6 +39,19 @@ pub fn of_columns(columns: &[&str], metric: &str) -> String {
         [column] => format!("Column.{column}.{metric}"),
         _ => format!("Multicolumn.{}.{metric}", columns.join(",")),
     }
+}
+
+/// The metric of a query, and the same named by the query's hash: two queries do not share values.
+pub fn custom_sql(sql: &str, form: Form) -> [String; 2] {
+    let metric = match form {
+        Form::Value => "CustomSQL",
+        Form::Rows => "CustomSQL.Compliance",
+    };
+    [format!("Dataset.*.{metric}"), format!("Dataset.{}.{metric}", sha256(sql))]
+}
+
+fn sha256(text: &str) -> String {
+    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The share of rows that pass.

@@ -3,7 +3,7 @@
 //! - Takes: the name of a metric and its columns, as `"RowCount"`, `"Completeness" "col"`,
 //!   `"ColumnCorrelation" "a" "b"`: `RowCount`, `ColumnCount`, `Completeness`, `Uniqueness`, `Mean`, `Sum`,
 //!   `StandardDeviation`, `Entropy`, `DistinctValuesCount`, `UniqueValueRatio`, `ColumnLength`, `ColumnValues` (of these
-//!   two the least and the greatest), `ColumnCorrelation`.
+//!   two the least and the greatest), `ColumnCorrelation`, `CustomSql` (of its query the single value).
 //! - Gives: the metric, under its own name. Every run keeps it in the history, also if the rule failed.
 //! - Method: the median of the last 100 values ± 3·1.4826·MAD, where MAD is the median distance from the median. If
 //!   more than half of the values are the same, so that MAD is 0, the mean distance from the median takes its place,
@@ -16,12 +16,13 @@ use super::{Check, Counted, Found, Preparation, Verdict};
 use crate::number;
 use crate::quality::history::{History, median};
 use crate::quality::metrics::NO_HISTORY;
+use crate::quality::names;
 use crate::quality::row_test::Refusal;
 use crate::quality::tree::{Aside, Single};
 use crate::quality::types::RuleType;
 
 /// The metrics that can be watched.
-const METRICS: [&str; 13] = [
+const METRICS: [&str; 14] = [
     "RowCount",
     "ColumnCount",
     "Completeness",
@@ -35,6 +36,7 @@ const METRICS: [&str; 13] = [
     "ColumnLength",
     "ColumnValues",
     "ColumnCorrelation",
+    "CustomSql",
 ];
 /// The least number of earlier values.
 pub const LEAST: usize = 7;
@@ -76,13 +78,17 @@ pub fn detect_anomalies(
         None => return Err(Refusal::Unfit(NO_HISTORY.into())),
     };
     let check = (kind.prepare)(on, &watched)?;
-    Ok(Box::new(Anomalies { check, history }))
+    // The other name of a query's value is that of every query.
+    let only = (kind.name == "CustomSql").then(|| names::metric(on.ruleset, &watched));
+    Ok(Box::new(Anomalies { check, history, only }))
 }
 
 #[derive(Debug)]
 struct Anomalies {
     check: Box<dyn Check>,
     history: History,
+    /// Of several metrics the one that is watched; none for all.
+    only: Option<String>,
 }
 
 impl Check for Anomalies {
@@ -92,7 +98,8 @@ impl Check for Anomalies {
             return found;
         }
         let (mut few, mut far) = (Vec::new(), Vec::new());
-        for (name, value) in &found.metrics {
+        let watched = |name: &String| self.only.as_ref().is_none_or(|only| only == name);
+        for (name, value) in found.metrics.iter().filter(|(name, _)| watched(name)) {
             let earlier = self.history.last(name, MOST);
             match band(&earlier) {
                 None => few.push(format!("not enough history: {} of {LEAST} runs", earlier.len())),

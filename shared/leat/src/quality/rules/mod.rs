@@ -17,6 +17,7 @@ pub mod statistics;
 mod tests;
 pub mod uniqueness;
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use super::counter::{Count, Counter, Extent, Findings, Rows, State};
@@ -27,6 +28,7 @@ use super::numbers::NumberTest;
 use super::predicate::Predicate;
 use super::reference::Reference;
 use super::row_test::{Refusal, refuse_tags, slot_of};
+use super::sql::{Answer, Query};
 use super::tree::{Condition, Number, Ruleset, Single, Test};
 use crate::column::Type;
 use crate::number::{self, Comoments, Moments};
@@ -122,6 +124,8 @@ impl Found {
 pub struct Counted<'a> {
     /// By counter.
     pub states: &'a [State],
+    /// By query.
+    pub answers: &'a BTreeMap<usize, Answer>,
 }
 
 /// A counter of rows of the kind that rules about one column have.
@@ -165,6 +169,8 @@ pub struct Preparation<'a> {
     pub counters: &'a mut Vec<Counter>,
     /// The predicates of `where`, each once.
     pub predicates: &'a mut Vec<(String, Predicate)>,
+    /// The queries, each once.
+    pub queries: &'a mut Vec<Query>,
 }
 
 /// How a rule is readied.
@@ -212,6 +218,16 @@ impl Preparation<'_> {
         }
         self.counters.push(Counter { name, what, filter });
         self.counters.len() - 1
+    }
+
+    /// The query, run once for all rules that ask the same of it.
+    pub fn query(&mut self, query: Query) -> usize {
+        let same = |other: &Query| (&other.sql, other.form) == (&query.sql, query.form);
+        if let Some(at) = self.queries.iter().position(same) {
+            return at;
+        }
+        self.queries.push(query);
+        self.queries.len() - 1
     }
 
     /// The rule's number condition; none for an analyzer.

@@ -6,9 +6,10 @@ use crate::column::{Column, Type, Value};
 use crate::quality::history::History;
 use crate::quality::listing::{DATA, File, HashAlgorithm, Listings};
 use crate::quality::reference::{Reference, References, aliases};
+use crate::quality::sql::Answer;
 use crate::quality::{
-    Context, Evaluation, FilteredRow, Method, Outcome, RULE_TYPES, Report, RowVerdicts, Status,
-    parse,
+    Context, Evaluation, FilteredRow, Method, Metrics, Outcome, RULE_TYPES, Report, RowAction,
+    RowVerdicts, Status, parse,
 };
 use crate::timestamp;
 
@@ -789,11 +790,143 @@ fn analyzers() {
     assert_eq!(report.measured, report.analyzers);
 }
 
+/// `rule` where an engine answered its query: none if it passes, else the outcome and why.
+#[track_caller]
+fn check_answer(rule: &str, answer: Option<Answer>, said: Option<&str>) -> Outcome {
+    let ruleset = parse("q", &format!("Rules = [ {rule} ]")).unwrap();
+    let context = Context { sql: true, ..Context::new(Some(NOW), Method::Column) };
+    let evaluation = Evaluation::within(&ruleset, &[], &context).unwrap();
+    // Through JSON, as between workers, and merged with a part that has no answer.
+    let mut metrics = evaluation.start();
+    if let Some(answer) = answer {
+        evaluation.answer(&mut metrics, 0, answer);
+    }
+    let mut whole: Metrics =
+        serde_json::from_str(&serde_json::to_string(&evaluation.start()).unwrap()).unwrap();
+    let part = serde_json::from_str(&serde_json::to_string(&metrics).unwrap()).unwrap();
+    whole.merge(&part).unwrap();
+    let outcome = evaluation.finish(&whole).unwrap().remove(0);
+    let told = format!("{:?}: {}", outcome.outcome, outcome.reason.as_deref().unwrap_or_default());
+    assert_eq!((outcome.outcome != Status::Passed).then_some(told.as_str()), said, "{rule}");
+    outcome
+}
+
+#[test]
+fn custom_sql() {
+    let value = "CustomSql \"select count(*) from primary\" between 10 and 20";
+    let outcome = check_answer(value, Some(Answer::number(15.0)), None);
+    let names: Vec<_> = outcome.metrics.keys().cloned().collect();
+    assert_eq!(outcome.threshold.as_deref(), Some("between 10 and 20"));
+    assert_eq!(
+        (names.len(), names[0].as_str(), outcome.failed_rows),
+        (2, "Dataset.*.CustomSQL", None)
+    );
+    assert!(
+        names[1].starts_with("Dataset.")
+            && names[1].ends_with(".CustomSQL")
+            && names[1].len() == 82
+    );
+    let unmet = "Failed: Value: 20.0 does not meet the constraint requirement!";
+    check_answer(value, Some(Answer::number(20.0)), Some(unmet));
+    for (answer, said) in [
+        (None, "Error: its query was not run"),
+        (Some(Answer::Error("too large".into())), "Error: the query failed: too large"),
+        (Some(Answer::number(f64::NAN)), "Failed: the query's value is not finite"),
+        (Some(Answer::Null), "Failed: the query's value is NULL"),
+        (Some(Answer::NoNumber), "Failed: the query's value is no number"),
+        (Some(Answer::Columns(2)), "Failed: the query has 2 columns where one is wanted"),
+        (Some(Answer::Results(0)), "Failed: the query has no row where one is wanted"),
+        (Some(Answer::Results(2)), "Failed: the query has several rows where one is wanted"),
+    ] {
+        assert!(check_answer(value, answer, Some(said)).metrics.is_empty());
+    }
+    let rows = "CustomSql \"select Name from primary where Age > 18\"";
+    let outcome = check_answer(rows, Some(Answer::Rows { passed: 4, rows: 4 }), None);
+    assert_eq!(outcome.metrics["Dataset.*.CustomSQL.Compliance"], 1.0);
+    assert_eq!((outcome.passed_rows, outcome.failed_rows), (Some(4), Some(0)));
+    let unmet = "Failed: Value: 0.5 does not meet the constraint requirement!";
+    let outcome = check_answer(rows, Some(Answer::Rows { passed: 2, rows: 4 }), Some(unmet));
+    assert_eq!((outcome.failed_rows, outcome.action), (Some(2), RowAction::Halt));
+    check_answer(
+        &format!("{rows} with threshold > 0.4"),
+        Some(Answer::Rows { passed: 2, rows: 4 }),
+        None,
+    );
+    let empty = "Failed: the input is empty: there is no row to check";
+    check_answer(rows, Some(Answer::Rows { passed: 0, rows: 0 }), Some(empty));
+    let unknown = "Failed: the query's columns must be those of `primary`, which has not `b`, `c`";
+    check_answer(rows, Some(Answer::Unknown(vec!["b".into(), "c".into()])), Some(unknown));
+}
+
+#[test]
+fn queries_of_a_ruleset() {
+    let text =
+        "Rules = [ CustomSql \"select 1\" > 0, (RowCount > 0) AND (CustomSql \"select 1\" < 2),
+        CustomSql \"select 1\", CustomSql \"select 2\" > last() labels = [\"action\" = \"warn\"],
+        DetectAnomalies \"CustomSql\" \"select 3\" ]
+        Analyzers = [ CustomSql \"select 4\" ]";
+    let ruleset = parse("q", text).unwrap();
+    let seven = (0..7).map(|_| BTreeMap::from([("Dataset.*.CustomSQL".to_owned(), 1.0)]));
+    let history = History::new(seven);
+    let context =
+        Context { sql: true, history: Some(&history), ..Context::new(Some(NOW), Method::Column) };
+    let evaluation = Evaluation::within(&ruleset, &[], &context).unwrap();
+    let queries: Vec<_> = evaluation.queries().iter().map(|q| (q.sql.as_str(), q.form)).collect();
+    use crate::quality::sql::Form::{Rows, Value};
+    assert_eq!(
+        queries,
+        [
+            ("select 1", Value),
+            ("select 1", Rows),
+            ("select 2", Value),
+            ("select 3", Value),
+            ("select 4", Value)
+        ]
+    );
+    let mut metrics = evaluation.start();
+    for query in 0..5 {
+        let answer = match query {
+            1 => Answer::Rows { passed: 1, rows: 1 },
+            _ => Answer::number(1.0 + query as f64),
+        };
+        evaluation.answer(&mut metrics, query, answer);
+    }
+    let report = evaluation.report(&metrics).unwrap();
+    let statuses: Vec<_> = report.outcomes.iter().map(|rule| rule.outcome).collect();
+    // The value of another query in the history is not that of this one.
+    assert_eq!(
+        statuses,
+        [Status::Passed, Status::Failed, Status::Passed, Status::Passed, Status::Passed]
+    );
+    let reasons: Vec<_> = report.outcomes[3..].iter().map(|r| r.reason.clone().unwrap()).collect();
+    assert!(
+        reasons[0].contains("no earlier run") && reasons[1] == "not enough history: 0 of 7 runs",
+        "{reasons:?}"
+    );
+    assert_eq!(report.analyzers["Dataset.*.CustomSQL"], 5.0);
+    assert_eq!(report.measured.len(), 8, "{:?}", report.measured);
+
+    let refused = evaluation.queries()[2].refused("no such table");
+    let rule = "CustomSql \"select 2\" > last() labels = [\"action\" = \"warn\"]";
+    assert_eq!(
+        (refused.line, refused.column, refused.message),
+        (2, 31, format!("no such table (rule `{rule}`)"))
+    );
+    for (rule, why) in [
+        ("CustomSql \"delete from primary\" > 1", "begins with `select`"),
+        ("CustomSql \"select 1\" > 1 with threshold > 0.5", "not both"),
+    ] {
+        let ruleset = parse("q", &format!("Rules = [ {rule} ]")).unwrap();
+        let errors = Evaluation::within(&ruleset, &[], &context).unwrap_err();
+        assert!(errors[0].message.contains(why), "{errors:?}");
+    }
+}
+
 /// A new rule type needs a case here.
 #[test]
 fn every_type_has_a_case() {
     let cases = include_str!("tests.rs");
-    for kind in RULE_TYPES.iter().filter(|kind| kind.name != "CustomSql") {
+    for kind in RULE_TYPES {
         let written = [format!("\"{} ", kind.name), format!(" {} ", kind.name)];
         assert!(written.iter().any(|text| cases.contains(text)), "{}", kind.name);
     }
