@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help doctor build venv try demo traffic test package clean parity conformance bench fuzz
+.PHONY: help doctor build venv try demo traffic test package clean parity conformance bench fuzz sql
 
 FAST := --profile fast
 
@@ -50,6 +50,10 @@ bench: ## Leat beside a program written by hand, the floor, and other stacks: on
 fuzz: ## a minute of fuzzing for each place where bytes from outside enter
 	@scripts/doctor rust
 	@scripts/fuzz
+
+sql: ## a `leat` that evaluates CustomSql, and its tests: target/sql/leat
+	@scripts/doctor rust
+	@scripts/sql
 
 package: ## release zips for Amazon Linux 2023, in dist/
 	@scripts/package

@@ -1,6 +1,8 @@
 //! `leat validate`: what a ruleset says of data.
 
 mod past;
+#[cfg_attr(not(feature = "sql"), path = "no_sql.rs")]
+mod sql;
 mod view;
 
 use std::collections::BTreeSet;
@@ -16,7 +18,7 @@ use leat::decode::{Decoder, Limits};
 use leat::number::to_text;
 use leat::profile::{self, Profile, Summary};
 use leat::quality::distributions;
-use leat::quality::reference::aliases;
+use leat::quality::reference::{PRIMARY, aliases};
 use leat::quality::report::{self, Page};
 use leat::quality::result::{About, Findings, RuleResult, SAMPLES};
 use leat::quality::{
@@ -49,7 +51,7 @@ pub struct Arguments {
     /// The recipe whose schema the data has; without it types come from the data.
     #[arg(long)]
     recipe: Option<String>,
-    /// A data set that rules compare with, by its alias. Its types come from the data.
+    /// A data set that rules compare with or queries read, by its alias. Its types come from the data.
     #[arg(long, value_name = "ALIAS=DATA", value_parser = parse_reference)]
     reference: Vec<(String, String)>,
     /// Where earlier runs left what they measured, for `last(k)` and `DetectAnomalies`; this run leaves it there too.
@@ -128,7 +130,8 @@ pub fn run(args: &Arguments) -> Result<Answer, Refusal> {
         Method::Row => quality::Method::Row,
     };
     let cores = args.cores.map_or_else(Cores::all, Cores::new);
-    let references = references(&places, &args.reference, &ruleset, &columns, cores)?;
+    let mut tables = sql::Tables::default();
+    let references = references(&places, &args.reference, &ruleset, &columns, cores, &mut tables)?;
     let runs = args.history.as_ref().map(|place| past::Runs::open(&places, place, now));
     let runs = runs.transpose()?;
     let earlier = runs.as_ref().map_or(Ok(Vec::new()), past::Runs::read)?;
@@ -138,9 +141,11 @@ pub fn run(args: &Arguments) -> Result<Answer, Refusal> {
         references: &references,
         files: &files,
         history: Some(&measured),
+        sql: sql::HERE,
         ..Context::new(Some(now), method)
     };
     let evaluation = Evaluation::within(&ruleset, &columns, &context).map_err(refuse)?;
+    tables.begin(&evaluation, &columns, refuse)?;
     let (mut metrics, mut left_out) = (evaluation.start(), LeftOut::default());
     // Plots are on the page alone.
     let plotted = match &args.report {
@@ -149,8 +154,9 @@ pub fn run(args: &Arguments) -> Result<Answer, Refusal> {
     };
     let of_plots: Vec<(String, Type)> = plotted.iter().map(|at| columns[*at].clone()).collect();
     let mut profile = Profile::new(&of_plots);
-    // A recipe says which rows it takes, and so does JSON without one: there every field is looked at.
-    let view = match engine.is_none() && data.is_parquet() {
+    // A recipe says which rows it takes, and so does JSON without one: there every field is looked at. A query may name any.
+    let any = engine.is_some() || !data.is_parquet() || !evaluation.queries().is_empty();
+    let view = match !any {
         true => View::of(recipe, &evaluation.reads().into_iter().chain(plotted.clone()).collect()),
         false => View::whole(recipe, decoder),
     };
@@ -160,6 +166,9 @@ pub fn run(args: &Arguments) -> Result<Answer, Refusal> {
             left_out.sentinels += part.sentinels;
             part.columns = view.placed(mem::take(&mut part.columns));
         }
+        for part in &parts {
+            tables.update(PRIMARY, &part.columns, part.rows)?;
+        }
         let rows: Vec<_> = parts.iter().map(|part| (part.columns.as_slice(), part.rows)).collect();
         cores.map(profile.counting_at(&plotted, &rows), profile::Counting::run);
         let parts: Vec<&Part> = parts.iter().collect();
@@ -168,6 +177,7 @@ pub fn run(args: &Arguments) -> Result<Answer, Refusal> {
         Ok(())
     })?;
     left_out.tell();
+    tables.answer(&evaluation, &mut metrics)?;
     let report = evaluation.report(&metrics).map_err(|why| Refusal::new(why.to_string()))?;
     let failing = match args.samples {
         0 => vec![Vec::new(); report.outcomes.len()],
@@ -304,13 +314,15 @@ fn samples(
     Ok(places)
 }
 
-/// Reads the data sets that rules compare with; `columns` are those of the data.
+/// Reads the data sets that rules compare with, and into `tables` those that queries name; `columns` are those of the
+/// data.
 fn references(
     places: &Places,
     given: &[(String, String)],
     ruleset: &Ruleset,
     columns: &[(String, Type)],
     cores: Cores,
+    tables: &mut sql::Tables,
 ) -> Result<References, Refusal> {
     let wanted = aliases(ruleset, columns);
     let mut references = References::new();
@@ -319,7 +331,8 @@ fn references(
         if !seen.insert(alias) {
             return Err(Refusal::new(format!("--reference {alias} stands twice")));
         }
-        if !wanted.contains(alias) {
+        let read = quality::sql::names(ruleset, alias);
+        if !wanted.contains(alias) && !read {
             let names: Vec<&str> = wanted.iter().map(String::as_str).collect();
             let hint = match names.is_empty() {
                 true => "the ruleset compares with no data set".to_owned(),
@@ -334,10 +347,14 @@ fn references(
             recipe.schema.fields.iter().map(|f| (f.name.clone(), recipe.kind(f))).collect();
         let mut reference = Reference::new(ruleset, alias, &theirs, columns);
         let mut left_out = LeftOut::default();
+        if read {
+            tables.add(alias, &theirs)?;
+        }
         data.columns("reading", &recipe, &decoder, cores, |parts| {
             for part in parts {
                 left_out.rejects.add(&part.rejects);
                 reference.update(&part.columns, part.rows);
+                tables.update(alias, &part.columns, part.rows)?;
             }
             Ok(())
         })?;
