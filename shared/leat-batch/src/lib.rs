@@ -18,6 +18,7 @@ mod error;
 mod finish;
 pub mod fit;
 pub mod history;
+pub mod hour;
 mod job;
 mod labels;
 mod measure;
@@ -35,6 +36,7 @@ pub use decide::{Criteria, Decided, Decision, decide};
 pub use drift::{Against, Baseline, DriftSource};
 pub use error::BatchError;
 pub use finish::{CANDIDATE, Finished, Positives, finish};
+pub use hour::{Hour, HourPart, HourRules, JudgedHour, News};
 pub use job::{Job, Workshop};
 pub use leat_bucket::{
     Admission, Admitted, Judged, LabelCounts, Piece, Rejected, Rejects, Replayed, Slice, Slices,

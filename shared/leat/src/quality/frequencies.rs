@@ -138,6 +138,20 @@ impl Frequencies {
         }
     }
 
+    /// How many values are kept.
+    pub fn kept(&self) -> usize {
+        self.counts.len()
+    }
+
+    /// Keeps about half of the values, by their hash: numbers of values are estimates from now on.
+    pub fn thin(&mut self) {
+        // Beyond the last level nothing is left to tell values by.
+        match self.level {
+            128.. => self.counts.clear(),
+            level => self.raise(level + 1),
+        }
+    }
+
     /// How many rows were counted.
     pub fn rows(&self) -> u64 {
         self.rows

@@ -10,10 +10,11 @@ use serde::{Deserialize, Serialize};
 use super::action::RowAction;
 use super::counter::{Count, Counter, Rows, State};
 use super::evaluated::{evaluated, with_history};
-use super::frequencies::ValueHasher;
+use super::frequencies::{Frequencies, ValueHasher};
 use super::history::History;
 use super::listing::Listings;
-use super::numbers::{NumberTest, Wrong};
+use super::numbers::{NumberTest, Wrong, is_dynamic};
+use super::over::Over;
 use super::predicate::Predicate;
 use super::reference::References;
 use super::row_rule::{RowRule, diagnostic, is_row_rule};
@@ -23,7 +24,7 @@ use super::rules::{
     row_share::CompositeShare,
 };
 use super::sql::{Answer, Query};
-use super::tree::{Composite, Condition, Date, Joiner, Rule, Ruleset, Single};
+use super::tree::{Composite, Condition, Date, Joiner, Number, Rule, Ruleset, Single, Test};
 use crate::column::{Column, Type};
 use crate::diagnostic::Diagnostic;
 
@@ -264,6 +265,7 @@ impl Evaluation {
         };
         for rule in &ruleset.rules {
             compiler.errors.extend(RowAction::check(ruleset, rule).err());
+            compiler.errors.extend(Over::check(ruleset, rule).err());
             if let Some((node, resolved)) = compiler.node(rule) {
                 let (text, labels) = (rule.to_string(), ruleset.labels(rule));
                 let resolved = evaluated(ruleset, &resolved, context.now);
@@ -487,6 +489,23 @@ impl Metrics {
     pub fn rows(&self) -> u64 {
         self.rows
     }
+
+    /// Keeps at most `most` distinct values over all that counts values, for a place with little memory: where there are
+    /// more, samples by hash take their place, as beyond 1,048,576 values of one counter.
+    pub fn bound(&mut self, most: usize) {
+        loop {
+            let kept = self.states.iter_mut().filter_map(|state| match state {
+                State::Frequencies(values) => Some(values),
+                _ => None,
+            });
+            let mut kept: Vec<&mut Frequencies> = kept.collect();
+            if kept.iter().map(|values| values.kept()).sum::<usize>() <= most {
+                return;
+            }
+            let largest = kept.iter_mut().max_by_key(|values| values.kept());
+            largest.into_iter().for_each(|values| values.thin());
+        }
+    }
 }
 
 /// What a rule's metric is held against: see [`Outcome::threshold`].
@@ -627,6 +646,7 @@ impl Compiler<'_, '_> {
                     Ok((Rule::Single(single), none)) => (single, none),
                     Ok((Rule::Composite(_), _)) => return None,
                     Err(why) => {
+                        self.count_alike(single);
                         let check = Box::new(Known(Verdict::Error(why), Vec::new()));
                         let node = Node::Check(check, single.filter.clone(), false);
                         return Some((node, rule.clone()));
@@ -656,6 +676,21 @@ impl Compiler<'_, '_> {
                 Some((node, Rule::Composite(Composite { parts, ..composite.clone() })))
             }
         }
+    }
+
+    /// Counts for a rule that has no value in this history what it counts in another: parts of a data set that were
+    /// counted without a history are judged with one. Of a test of single rows there is nothing alike.
+    fn count_alike(&mut self, single: &Single) {
+        let steady = |test: &Test<Number>| !test.operands().into_iter().any(is_dynamic);
+        let mut bare = single.clone();
+        if let Some(Condition::Number(test)) = &single.condition
+            && !steady(test)
+        {
+            bare.condition = None;
+        }
+        bare.threshold = bare.threshold.filter(steady);
+        // What is wrong with it is told of the rule itself.
+        let _ = (bare.kind.prepare)(&mut self.on, &bare);
     }
 
     fn single(&mut self, single: &Single) -> Result<Box<dyn Check>, Refusal> {

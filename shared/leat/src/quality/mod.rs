@@ -22,6 +22,7 @@ pub mod listing;
 mod metrics;
 mod names;
 mod numbers;
+pub mod over;
 mod parse;
 mod predicate;
 mod print;
@@ -44,6 +45,7 @@ pub use metrics::{
     Context, Counting, Evaluation, FilteredRow, Method, Metrics, OtherMetrics, Outcome, Report,
     RowVerdicts, Status,
 };
+pub use over::Over;
 pub use parse::parse;
 pub use reference::{Reference, References};
 pub use result::{PastRun, Place, QualityResult};

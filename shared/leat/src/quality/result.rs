@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::action::RowAction;
 use super::evaluated::evaluated;
 use super::metrics::{Outcome, Status, threshold};
+use super::over::Over;
 use super::row_rule::is_row_rule;
 use super::tree::Ruleset;
 use crate::drift::{DriftResult, Judged};
@@ -458,6 +459,22 @@ impl PastRun {
 /// rejected (`rejected`) or let go on (`warned`), by their texts; all others by `of_set`, the outcomes of
 /// [`Ruleset::about_the_data_set`] with their places, of which those are skipped, with the reason, that `skipped` names.
 pub fn of_sorted_rows(
+    ruleset: &Ruleset,
+    rejected: &RejectedBy,
+    warned: &BTreeMap<String, u64>,
+    of_set: impl IntoIterator<Item = RuleResult>,
+    skipped: impl Fn(&super::tree::Rule) -> Option<&'static str>,
+) -> Vec<RuleResult> {
+    let unasked = |rule: &super::tree::Rule| match is_row_rule(rule) {
+        true => None,
+        false => ruleset.unasked(Over::Run, rule),
+    };
+    let skipped = |rule: &super::tree::Rule| unasked(rule).or_else(|| skipped(rule));
+    of_rows_and_set(ruleset, rejected, warned, of_set, skipped)
+}
+
+/// As [`of_sorted_rows`], whatever labels say of runs: all rules that `skipped` does not name were asked.
+pub fn of_rows_and_set(
     ruleset: &Ruleset,
     rejected: &RejectedBy,
     warned: &BTreeMap<String, u64>,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::over::Over;
 use super::row_test::{Refusal, RowTest};
 use super::tree::{Composite, Joiner, Rule, Ruleset};
 use super::types::LooksAt;
@@ -26,11 +27,12 @@ pub fn is_row_rule(rule: &Rule) -> bool {
 }
 
 impl Ruleset {
-    /// The ruleset without the rules that judge single records: those are applied where records pass.
+    /// The rules that are asked of the data that a run reads: without those that judge single records, which are applied
+    /// where records pass, and those that their label [`Over`] keeps for a stream.
     pub fn about_the_data_set(&self) -> Ruleset {
-        let mut ruleset = self.clone();
-        ruleset.rules.retain(|rule| !is_row_rule(rule));
-        ruleset
+        let asked = |rule: &&Rule| !is_row_rule(rule) && self.unasked(Over::Run, rule).is_none();
+        let rules = self.rules.iter().filter(asked).cloned().collect();
+        Ruleset { rules, ..self.clone() }
     }
 }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::action::RowAction;
 use super::evaluated::evaluated;
+use super::over::Over;
 use super::row_rule::{RowRule, diagnostic, is_row_rule};
 use super::tree::Ruleset;
 use crate::column::{Column, Type};
@@ -43,6 +44,7 @@ impl RowRules {
         };
         for rule in &ruleset.rules {
             wrong.extend(RowAction::check(ruleset, rule).err());
+            wrong.extend(Over::check(ruleset, rule).err());
             // With the values of variables: what decides of a row stands in its rule's text.
             let text = evaluated(ruleset, rule, None).to_string();
             if !is_row_rule(rule) {

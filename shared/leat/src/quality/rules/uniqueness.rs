@@ -14,7 +14,7 @@
 
 use super::{Check, Counted, EMPTY, Found, Judge, NONE_LEFT, Preparation, RowOutcome, Verdict};
 use crate::quality::counter::Count;
-use crate::quality::frequencies::{EXACT_UP_TO, Frequencies};
+use crate::quality::frequencies::Frequencies;
 use crate::quality::names;
 use crate::quality::row_test::{Refusal, refuse_tags};
 use crate::quality::tree::Single;
@@ -137,9 +137,10 @@ impl Check for Unique {
         let verdict = match (reasons.is_empty(), values.is_exact()) {
             (false, _) => Verdict::Failed(reasons.join("; ")),
             (true, true) => Verdict::Passed(None),
-            (true, false) => Verdict::Error(format!(
-                "there are more than {EXACT_UP_TO} distinct values: a sample of them holds none twice, all were not kept"
-            )),
+            (true, false) => Verdict::Error(
+                "there are too many distinct values to keep all: a sample of them holds none twice"
+                    .into(),
+            ),
         };
         let share = match values.rows() {
             0 => 0.0,
