@@ -277,7 +277,7 @@ LEDGER = {"LEAT_LEDGER", "LEAT_MANIFESTS", "LEAT_GLUE", "LEAT_DATASETS"}
         (
             "kinesis-features",
             {"LEAT_RECIPE", "LEAT_KEYS", "LEAT_STATE", "LEAT_SERVING", "LEAT_SINKS"}
-            | {"LEAT_QUARANTINE", "LEAT_MAX_RECORD_AGE", "LEAT_LANES"},
+            | {"LEAT_QUARANTINE", "LEAT_MAX_RECORD_AGE", "LEAT_LANES", "LEAT_ARTIFACTS"},
         ),
         ("quality-gate", {"LEAT_RECIPE", "LEAT_CLEANSED", "LEAT_ARTIFACTS", "LEAT_KEYS"}),
         ("feature-fit", {"LEAT_ARTIFACTS", "LEAT_KEYS"}),
@@ -404,7 +404,7 @@ def test_the_alarms():
 
 # State machines
 
-MACHINES = {"train": "Train", "promote": "Promote"}
+MACHINES = {"train": "Train", "promote": "Promote", "hour": "Hour"}
 
 
 def machine(name: str) -> dict:
@@ -589,7 +589,7 @@ def test_a_refused_model_is_counted_and_no_failure():
 
 def test_every_failed_execution_is_told():
     rule = of("Events::Rule")["ExecutionFailed"]
-    assert rule["EventPattern"]["detail"]["stateMachineArn"] == [{"Ref": "Train"}, {"Ref": "Promote"}]
+    assert rule["EventPattern"]["detail"]["stateMachineArn"] == [{"Ref": name} for name in MACHINES.values()]
     assert {"FAILED", "TIMED_OUT", "ABORTED"} == set(rule["EventPattern"]["detail"]["status"])
     (target,) = rule["Targets"]
     assert target["Arn"] == {"Ref": "AlarmTopic"}
@@ -600,17 +600,54 @@ def test_every_failed_execution_is_told():
 
 def test_a_rule_that_fails_is_told():
     (entry,) = machine("train")["States"]["Tell"]["Parameters"]["Entries"]
+    (hourly,) = machine("hour")["States"]["Tell"]["Parameters"]["Entries"]
+    assert {k: v for k, v in hourly.items() if k != "Detail.$"} == {k: v for k, v in entry.items() if k != "Detail.$"}
     rule = of("Events::Rule")["DataQualityFailed"]
     pattern = rule["EventPattern"]
     assert (pattern["source"], pattern["detail-type"]) == ([entry["Source"]], [entry["DetailType"]])
     assert not entry["Source"].startswith("aws."), "that is reserved"
-    # Of this stage's state machine alone.
-    assert pattern["resources"] == [{"Ref": "Train"}] and entry["Resources.$"] == "States.Array($$.StateMachine.Id)"
+    # Of this stage's state machines alone.
+    assert pattern["resources"] == [{"Ref": "Train"}, {"Ref": "Hour"}] and entry["Resources.$"] == "States.Array($$.StateMachine.Id)"
     assert pattern["detail"] == {"alarm": [True]}
     (target,) = rule["Targets"]
     assert target["Arn"] == {"Ref": "AlarmTopic"}
-    (allowed,) = [s for s in role_of("train") if "events:PutEvents" in listed(s["Action"])]
-    assert allowed["Condition"] == {"StringEquals": {"events:source": entry["Source"]}}
+    for name in ("train", "hour"):
+        (allowed,) = [s for s in role_of(name) if "events:PutEvents" in listed(s["Action"])]
+        assert allowed["Condition"] == {"StringEquals": {"events:source": entry["Source"]}}
+
+
+# The stream, hour by hour
+
+
+def test_each_hour_is_judged_once_it_is_over():
+    (schedule,) = [s for s in of("Scheduler::Schedule").values() if s["Target"]["Arn"] == {"Ref": "Hour"}]
+    assert re.fullmatch(r"cron\(([5-9]|[1-5]\d) \* \* \* \? \*\)", schedule["ScheduleExpression"]), "what is put each minute is there"
+    assert json.loads(schedule["Target"]["Input"]) == {"step": "hour", "scheduled": "<aws.scheduler.scheduled-time>"}
+    assert machine("hour")["States"]["Judge"]["Parameters"]["Payload.$"] == "$"
+
+
+def test_parts_of_hours_are_put_where_they_may_be_and_do_not_pile_up():
+    artifacts = function("kinesis-features")["LEAT_ARTIFACTS"]
+    assert artifacts == function("quality-gate")["LEAT_ARTIFACTS"]
+    puts = [
+        text(r)
+        for name, s in statements()
+        if name == "KinesisFeaturesRole" and listed(s["Action"]) == ["s3:PutObject"]
+        for r in listed(s["Resource"])
+    ]
+    lake = [p for p in puts if "-lake-" in p]
+    assert len(lake) == 1 and "/artifacts/quality/${Recipe}/hours/*" in lake[0]
+    (rule,) = [r for r in of("S3::Bucket")["LakeBucket"]["LifecycleConfiguration"]["Rules"] if r["Id"] == "hours"]
+    assert rule["Prefix"] == {"Sub": "artifacts/quality/${Recipe}/hours/"} and rule["NoncurrentVersionExpiration"] == {"NoncurrentDays": 1}
+
+
+def test_the_drift_of_the_stream_has_an_alarm_that_train_can_be_started_by():
+    alarm = of("CloudWatch::Alarm")["DriftAlarm"]
+    assert (alarm["Namespace"], alarm["MetricName"]) == ("Leat", "drift_failed")
+    dimensions = {d["Name"]: d["Value"] for d in alarm["Dimensions"]}
+    assert dimensions == {"function": "quality-gate", "recipe": {"Ref": "Recipe"}, "dataset": {"Ref": "Recipe"}, "over": "hour"}
+    assert alarm["AlarmName"] == {"Sub": "leat-${Stage}-drift"}
+    assert "leat-<stage>-drift" in DOCUMENT["Parameters"]["RetrainAlarm"]["Description"]
 
 
 # Feature Store and catalogue

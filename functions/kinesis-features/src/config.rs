@@ -23,6 +23,8 @@ pub struct Config {
     pub sinks: Vec<SinkUrl>,
     /// `LEAT_QUARANTINE`: where that goes which cannot go on.
     pub quarantine: AsideUrl,
+    /// `LEAT_ARTIFACTS`: the folder of artifacts, where what is counted of each hour is put. None: no hour is counted.
+    pub artifacts: Option<String>,
     /// See [`Limits`].
     pub limits: Limits,
 }
@@ -59,13 +61,14 @@ impl Config {
             .required("LEAT_QUARANTINE", "where rejected events go, such as s3://bucket/prefix/");
         let age = reader.number("LEAT_MAX_RECORD_AGE", 21_600, 60, 604_800);
         let lanes = reader.number("LEAT_LANES", 1, 1, 10);
+        let artifacts = reader.optional("LEAT_ARTIFACTS").map(str::to_owned);
         reader.finish()?;
         // A missing one is a problem, and `finish` has failed.
         let (Some(state), Some(quarantine)) = (state, quarantine) else {
             return Err(Failure::Config("the configuration is wrong".into()));
         };
         let limits = Limits { max_record_age: Duration::from_secs(age), lanes };
-        Ok(Config { recipe, keys, state, serving, sinks, quarantine, limits })
+        Ok(Config { recipe, keys, state, serving, sinks, quarantine, artifacts, limits })
     }
 }
 

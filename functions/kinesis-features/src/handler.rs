@@ -23,6 +23,7 @@ use crate::config::Limits;
 use crate::entity::{self, Place, Ready, Retention, Windowed, place};
 use crate::intake::{self, Delivery};
 use crate::model::Model;
+use crate::quality::Settled;
 use crate::rows::{self, Fresh};
 
 /// Commits at a time.
@@ -56,6 +57,8 @@ pub struct Handled {
     pub accounts: Accounts,
     /// True if an entity's item was closed: another state plan serves by now, or is about to.
     pub superseded: bool,
+    /// What was settled for good.
+    pub settled: Settled,
 }
 
 /// Handles one event of the mapping.
@@ -68,19 +71,20 @@ pub async fn handle<S: EntityStore, K: Sink, E: Endpoint, A: Aside>(
     now: SystemTime,
 ) -> Result<Handled, Failure> {
     let delivery = intake::read(&model.engine, event, limits.lanes)?;
-    let Delivery { records, batch, origins, rejects, sentinels } = &delivery;
+    let Delivery { records, batch, origins, mut rejects, sentinels } = delivery;
     let lowest = records.iter().map(|(_, coordinates)| coordinates).min_by_key(|c| &c.position);
     let Some(first) = lowest else {
         return Ok(Handled {
             answer: Answer::default(),
             accounts: Accounts::default(),
             superseded: false,
+            settled: Settled::default(),
         });
     };
     let mut work = Work {
         ports,
         model,
-        batch,
+        batch: &batch,
         call,
         retention: Retention {
             first: (&first.source, &first.shard, &first.position.sequence),
@@ -88,24 +92,33 @@ pub async fn handle<S: EntityStore, K: Sink, E: Endpoint, A: Aside>(
             max_record_age: limits.max_record_age,
         },
         fates: vec![Fate::HandedBack; batch.len()],
-        entities: entities(model, batch),
+        entities: entities(model, &batch),
+        new: Vec::new(),
+        repeats: 0,
         superseded: false,
         longest: ROUND,
     };
-    if let Err(why) = work.quarantine(rejects, first).await {
+    if let Err(why) = work.quarantine(&rejects, first).await {
         // Nothing was applied yet: all comes again.
         tracing::error!(request_id = call.request_id, rejects = rejects.len(), "quarantine: {why}");
         let all = (batch.len() + rejects.len() + sentinels) as u64;
         let accounts = Accounts { received: all, handed_back: all, ..Accounts::default() };
-        return Ok(Handled { answer: Answer::from(records), accounts, superseded: false });
+        let answer = Answer::from(&records);
+        return Ok(Handled { answer, accounts, superseded: false, settled: Settled::default() });
     }
     work.run().await;
-    let back = work.fates.iter().zip(origins).filter(|(fate, _)| **fate == Fate::HandedBack);
-    Ok(Handled {
-        answer: Answer::from(back.map(|(_, &record)| &records[record])),
-        accounts: accounts(&work.fates, rejects.len(), *sentinels),
-        superseded: work.superseded,
-    })
+    let Work { fates, superseded, mut new, repeats, .. } = work;
+    let accounts = accounts(&fates, rejects.len(), sentinels);
+    let back = fates.iter().zip(&origins).filter(|(fate, _)| **fate == Fate::HandedBack);
+    let back: Vec<_> = back.map(|(_, &record)| &records[record]).collect();
+    // From the lowest on all comes again, and is rejected again.
+    let lowest = back.iter().map(|(_, coordinates)| &coordinates.position).min();
+    rejects.retain(|reject| lowest.is_none_or(|lowest| reject.coordinates.position < *lowest));
+    let answer = Answer::from(back);
+    new.sort_unstable();
+    let state = model.fitted.as_ref().and_then(|fitted| fitted.url.clone());
+    let settled = Settled { batch, new, repeats, rejects, state };
+    Ok(Handled { answer, accounts, superseded, settled })
 }
 
 /// An entity of the batch.
@@ -166,6 +179,10 @@ struct Work<'a, S, K, E, A> {
     retention: Retention<'a>,
     fates: Vec<Fate>,
     entities: Vec<Entity>,
+    /// The rows that were committed as new.
+    new: Vec<usize>,
+    /// How many rows were committed as repeats of an identity.
+    repeats: u64,
     superseded: bool,
     /// The longest round so far.
     longest: Duration,
@@ -420,6 +437,10 @@ impl<S: EntityStore, K: Sink, E: Endpoint, A: Aside> Work<'_, S, K, E, A> {
                 match outcome {
                     Ok(Commit::Done) => {
                         let new = &one.ready[one.done..one.done + step.rows];
+                        let rows_of_new = new.iter().filter(|ready| ready.out.is_some());
+                        let before = self.new.len();
+                        self.new.extend(rows_of_new.map(|ready| ready.row));
+                        self.repeats += (new.len() - (self.new.len() - before)) as u64;
                         rows.extend(new.iter().filter_map(|r| Some((one.entity, r.out.clone()?))));
                         committed.push((one, step));
                     }
@@ -596,7 +617,8 @@ fn entities(model: &Model, batch: &Batch) -> Vec<Entity> {
     entities
 }
 
-fn millis(now: SystemTime) -> i64 {
+/// Milliseconds since 1970 UTC.
+pub fn millis(now: SystemTime) -> i64 {
     let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

@@ -7,6 +7,7 @@ mod entity;
 mod handler;
 mod intake;
 mod model;
+mod quality;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -17,11 +18,13 @@ use std::time::SystemTime;
 use config::Config;
 use handler::{Ports, handle};
 use leat_aws::{Aws, Failure};
+use leat_batch::hour;
 use leat_lake::{Asides, Lake};
 use leat_stream::endpoint::SageMaker;
 use leat_stream::sink::AnySink;
 use leat_stream::store::Stores;
 use model::Models;
+use quality::Quality;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -29,7 +32,19 @@ async fn main() -> ExitCode {
         let vars = leat_aws::vars();
         let config = Config::from_vars(&vars)?;
         let (aws, lake) = (Aws::default(), Lake::new(&vars));
-        let models = Models::start(&config, &lake, &aws).await?;
+        let store = config.artifacts.as_ref().map(|url| lake.folder(url).map(Asides::Folder));
+        let store =
+            store.transpose().map_err(|why| Failure::Config(format!("LEAT_ARTIFACTS: {why}")))?;
+        let limits = async {
+            store.as_ref()?;
+            // The stream is not held up by what only watches it.
+            hour::limits(&lake, &config.recipe).await.unwrap_or_else(|why| {
+                tracing::warn!("drift is not measured: {why}");
+                None
+            })
+        };
+        let (models, limits) = futures::join!(Models::start(&config, &lake, &aws), limits);
+        let models = models?;
         let mut sinks = Vec::new();
         for url in &config.sinks {
             sinks.push(AnySink::open(url, &aws).await);
@@ -41,6 +56,7 @@ async fn main() -> ExitCode {
             aside: Asides::open(&config.quarantine, &lake)
                 .map_err(|why| Failure::Config(format!("LEAT_QUARANTINE: {why}")))?,
         };
+        let quality = Quality::new(limits);
         leat_aws::serve(async |event, call| {
             let now = SystemTime::now();
             let model = models.current(now).await?;
@@ -49,6 +65,7 @@ async fn main() -> ExitCode {
                 models.forget();
             }
             handled.accounts.report("kinesis-features", &model.engine.recipe().name);
+            quality.take(&model.engine, &handled.settled, store.as_ref(), &call, now).await;
             Ok(handled.answer)
         })
         .await

@@ -37,6 +37,8 @@ pub struct Fitted {
     pub hash: String,
     /// The endpoint; none: features without predictions.
     pub endpoint: Option<String>,
+    /// The state's URL; none where it was made here.
+    pub url: Option<Rc<str>>,
 }
 
 /// Reads what serves, and keeps it while it is fresh.
@@ -142,10 +144,9 @@ impl<'a> Models<'a> {
             recipe = short(engine.hash()),
             "this serves"
         );
-        Ok(Model {
-            engine,
-            fitted: Some(Fitted::new(features, &state.hash, serving.endpoint.clone())),
-        })
+        let fitted = Fitted::new(features, &state.hash, serving.endpoint.clone());
+        let url = Some(serving.state.as_str().into());
+        Ok(Model { engine, fitted: Some(Fitted { url, ..fitted }) })
     }
 
     /// The URL of the recipe of another hash: beside the deployed one.
@@ -160,7 +161,7 @@ impl Fitted {
     /// Features with the hash of their state and the endpoint that takes them.
     pub fn new(features: Features, hash: &str, endpoint: Option<String>) -> Self {
         let names = jsonl::Rows::new(features.names().iter().map(String::as_str));
-        Fitted { features, names, hash: short(hash).into(), endpoint }
+        Fitted { features, names, hash: short(hash).into(), endpoint, url: None }
     }
 }
 

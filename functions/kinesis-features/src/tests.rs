@@ -3,5 +3,6 @@
 mod cases;
 mod hand_over;
 mod laws;
+mod quality;
 mod serving;
 mod world;

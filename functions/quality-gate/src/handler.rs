@@ -1,8 +1,8 @@
 //! One event, one step of a run.
 
 use leat::drift::Judged;
-use leat::quality::RowAction;
 use leat::quality::result::{RuleResult, RuleStatus};
+use leat::quality::{QualityResult, RowAction};
 use leat::timestamp;
 use leat_aws::{Failure, metrics, quality_metrics};
 use leat_batch::{
@@ -14,8 +14,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::config::Config;
+use crate::hour;
 
-const FUNCTION: &str = "quality-gate";
+pub const FUNCTION: &str = "quality-gate";
 /// So many rules are named where there is little room, as in a state machine.
 const NAMED: usize = 20;
 /// And so many characters of each.
@@ -47,6 +48,11 @@ enum Event {
         evaluation_share: Option<f64>,
         #[serde(default)]
         answer: Answer,
+    },
+    Hour {
+        hour: Option<String>,
+        #[serde(default, with = "time::option")]
+        scheduled: Option<i64>,
     },
 }
 
@@ -115,6 +121,9 @@ pub async fn handle(config: &Config, shop: &Workshop, event: &str) -> Result<Val
             }
             let ruleset = job.engine.recipe().quality.as_deref();
             told(&decided, &Decision::url(&job), ruleset, answer)
+        }
+        Event::Hour { hour, scheduled } => {
+            hour::handle(config, shop, hour.as_deref(), scheduled).await
         }
     }
 }
@@ -195,13 +204,13 @@ fn told(
             "evaluate_until": timestamp::to_text(decision.evaluate_until),
             "failed": named(&decision.failed),
             "cause": cause,
-            "event": event(decided, ruleset),
+            "event": event(&decided.result, "LEAT_RUN", &decision.quality, ruleset),
         })),
     }
 }
 
 /// The first [`NAMED`] of `rules`, cut to [`CHARACTERS`], and how many more there are.
-fn named(rules: &[String]) -> Vec<String> {
+pub fn named(rules: &[String]) -> Vec<String> {
     let cut = |rule: &String| match rule.char_indices().nth(CHARACTERS) {
         Some((end, _)) => format!("{}…", &rule[..end]),
         None => rule.clone(),
@@ -214,20 +223,19 @@ fn named(rules: &[String]) -> Vec<String> {
 
 /// The detail of the event "Data Quality Evaluation Results Available", in the shape that AWS Glue documents for its own;
 /// `decision`, `failedRules` and `alarm` are Leat's.
-fn event(decided: &Decided, ruleset: Option<&str>) -> Value {
-    let Decided { decision, result } = decided;
+pub fn event(result: &QualityResult, kind: &str, url: &str, ruleset: Option<&str>) -> Value {
     let rules = result.outcomes.iter().filter(|rule| rule.outcome.fails()).map(RuleResult::told);
     let failed: Vec<String> = rules.chain(result.drift_failed().map(Judged::told)).collect();
     // Rows in quarantine are every day's: a person is called for what halts, and for what somebody wants to be warned of.
     let alarm = |rule: &RuleResult| rule.outcome.fails() && rule.action != RowAction::Quarantine;
     json!({
         "context": {
-            "contextType": "LEAT_RUN",
+            "contextType": kind,
             "jobId": result.run,
             "jobName": result.recipe,
             "evaluationContext": result.dataset,
         },
-        "resultID": decision.quality,
+        "resultID": url,
         "rulesetNames": ruleset.into_iter().collect::<Vec<_>>(),
         "state": if result.passed { "SUCCEEDED" } else { "FAILED" },
         // Of no rule none fails.
@@ -245,7 +253,6 @@ fn event(decided: &Decided, ruleset: Option<&str>) -> Value {
 mod tests {
     use super::*;
     use leat::drift::{DriftResult, Measure};
-    use leat::quality::QualityResult;
     use leat::quality::result::{About, Findings};
     use leat_aws::{Aws, Vars};
     use leat_lake::Lake;
@@ -358,7 +365,10 @@ mod tests {
 
     #[test]
     fn the_event_has_the_shape_of_glues() {
-        let event = |rows, action| event(&decided(rows, action), Some("quality.dqdl"));
+        let event = |rows, action| {
+            let Decided { decision, result } = decided(rows, action);
+            event(&result, "LEAT_RUN", &decision.quality, Some("quality.dqdl"))
+        };
         assert_eq!(
             event(3.0, RowAction::Warn),
             json!({

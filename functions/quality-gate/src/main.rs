@@ -2,6 +2,7 @@
 
 mod config;
 mod handler;
+mod hour;
 
 use std::process::ExitCode;
 

@@ -30,5 +30,5 @@ pub use config::{Reader, Vars, vars};
 pub use failure::{Failure, from_sdk};
 pub use keys::{KeySource, keys};
 pub use serve::{Call, Deadline, run, serve};
-pub use telemetry::{Accounts, metrics, quality_metrics};
+pub use telemetry::{Accounts, hour_metrics, metrics, quality_metrics};
 pub use wait::{back_off, within};

@@ -90,6 +90,28 @@ pub fn quality_metrics(
     rules: [u64; 3],
     score: Option<f64>,
 ) {
+    let dimensions = [("function", function), ("recipe", recipe), ("dataset", dataset)];
+    say(&emf(&dimensions, &of_rules(rules, score), now_millis()));
+}
+
+/// The same of an hour of a stream, with the dimension `over` besides; and of drift by the names of `drift` what was
+/// measured.
+pub fn hour_metrics(
+    function: &str,
+    recipe: &str,
+    dataset: &str,
+    rules: [u64; 3],
+    score: Option<f64>,
+    drift: &[(String, f64)],
+) {
+    let dimensions =
+        [("function", function), ("recipe", recipe), ("dataset", dataset), ("over", "hour")];
+    let mut values: Vec<(&str, &str, Value)> = of_rules(rules, score);
+    values.extend(drift.iter().map(|(name, value)| (name.as_str(), "None", (*value).into())));
+    say(&emf(&dimensions, &values, now_millis()));
+}
+
+fn of_rules(rules: [u64; 3], score: Option<f64>) -> Vec<(&'static str, &'static str, Value)> {
     let [passed, failed, skipped] = rules.map(Value::from);
     let mut values = vec![
         ("rules_passed", "Count", passed),
@@ -97,8 +119,7 @@ pub fn quality_metrics(
         ("rules_skipped", "Count", skipped),
     ];
     values.extend(score.map(|score| ("score", "None", score.into())));
-    let dimensions = [("function", function), ("recipe", recipe), ("dataset", dataset)];
-    say(&emf(&dimensions, &values, now_millis()));
+    values
 }
 
 fn say(line: &Value) {

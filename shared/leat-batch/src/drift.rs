@@ -58,7 +58,7 @@ pub struct Baseline {
 }
 
 /// The fields of a recipe, with the types that their values have.
-fn fields(engine: &Engine) -> Vec<(String, Type)> {
+pub fn fields(engine: &Engine) -> Vec<(String, Type)> {
     let recipe = engine.recipe();
     recipe.schema.fields.iter().map(|f| (f.name.clone(), recipe.kind(f))).collect()
 }

@@ -3,29 +3,39 @@
 //! Each environment of a function keeps an [`HourPart`] and puts it, cumulative, to one object of its own; [`judge`]
 //! merges the parts of an hour that is over and writes what the rules say, once. The data set of a stream has the name
 //! of its recipe. What `now()` stands for is the hour's end.
+//!
+//! Where limits of drift lie beside the recipe, parts hold a profile of the columns that have limits, and the hour is held
+//! against the fitted state that served most of its rows.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 
 use futures::{StreamExt, TryStreamExt, stream};
-use leat::column::{Column, Type};
+use leat::column::Column;
+use leat::drift::{self, DriftResult, Judged, Limits};
 use leat::engine::Engine;
+use leat::features::FittedState;
+use leat::profile::Profile;
 use leat::quality::over::is_about_row_count;
 use leat::quality::result::{About, Findings, RuleResult, RuleStatus, of_rows_and_set};
 use leat::quality::{
-    Context, Evaluation, History, Method, Metrics, Over, QualityResult, Ruleset, is_row_rule,
+    Context, Evaluation, History, Method, Metrics, OtherMetrics, Over, QualityResult, Report,
+    Ruleset, is_row_rule,
 };
 use leat::record::Reject;
 use leat::timestamp;
-use leat_lake::{Folder, Put, recipe_of_hash};
+use leat_lake::{Folder, Lake, Put, recipe_of_hash, split};
 use serde::{Deserialize, Serialize};
 
+use crate::drift::LIMITS;
+pub use crate::drift::fields;
 use crate::error::damaged;
 use crate::{BatchError, Rejects, Workshop, names};
 
 /// The version of a part's form.
 const VERSION: u32 = 1;
-/// So many distinct values an environment keeps, over all that counts values: some 10 MB, and 3 MB as JSON.
+/// So many distinct values an environment keeps, over all rules that count values, and as many over all columns with
+/// limits: some 10 MB each, and 3 MB as JSON.
 pub const MOST_VALUES: usize = 1 << 17;
 /// A rule that asks for what was measured before sees the hours of a week.
 const HOURS_BEFORE: i64 = 168;
@@ -36,6 +46,7 @@ const MILLIS: i64 = 3_600_000;
 /// The record's name in the folder of its hour.
 const RESULT: &str = "result.json";
 const NO_ROW: &str = "no row came in this hour";
+const NO_STATE: &str = "no fitted state served: there is nothing to compare with";
 
 /// An hour in UTC, by the clock of whoever works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,7 +89,7 @@ pub fn folder(dataset: &str) -> String {
 
 /// What one environment counted of an hour. Parts merge into the hour, in any order, to the bit, but for whose reject
 /// is told as the first.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HourPart {
     /// The version of this form: 1.
     pub leat: u32,
@@ -92,8 +103,12 @@ pub struct HourPart {
     pub rejects: Rejects,
     /// By rule that only warns, how many of the rows fail it.
     pub warned: BTreeMap<String, u64>,
-    /// What the rules count.
-    pub metrics: Metrics,
+    /// What the rules count; none where the recipe asks nothing of an hour.
+    pub metrics: Option<Metrics>,
+    /// The columns that have limits of drift; none where there are no limits.
+    pub profile: Option<Profile>,
+    /// Of each fitted state, by its URL, the rows that came while it served.
+    pub states: BTreeMap<String, u64>,
 }
 
 /// Rows of a stream that count for the first time.
@@ -109,32 +124,50 @@ pub struct News<'a> {
     pub rejects: &'a [Reject],
     /// The rules that rows fail which go on, once for each such row.
     pub warned: Vec<&'a str>,
+    /// The URL of the fitted state that serves.
+    pub state: Option<&'a str>,
 }
 
-/// The rules that a recipe asks of an hour, ready for its rows.
+/// The limits of drift that lie beside the recipe at `url`; none where there are none.
+pub async fn limits(lake: &Lake, url: &str) -> Result<Option<Limits>, BatchError> {
+    let folder = lake.folder(split(url).0)?;
+    let Some(bytes) = folder.get(LIMITS).await? else { return Ok(None) };
+    let text = std::str::from_utf8(&bytes).map_err(|why| damaged(folder.url(LIMITS), why))?;
+    Ok(Some(Limits::read(LIMITS, text)?))
+}
+
+/// What a recipe asks of an hour, ready for its rows.
 #[derive(Debug)]
 pub struct HourRules {
-    evaluation: Evaluation,
+    evaluation: Option<Evaluation>,
+    /// An empty profile of the columns that have limits, and their slots.
+    profile: Option<(Profile, Vec<usize>)>,
     recipe_hash: String,
 }
 
-/// The schema's fields with their types.
-pub fn fields(engine: &Engine) -> Vec<(String, Type)> {
-    let recipe = engine.recipe();
-    recipe.schema.fields.iter().map(|f| (f.name.clone(), recipe.kind(f))).collect()
-}
-
 impl HourRules {
-    /// The rules of `engine` that are asked of `hour`, after `history`; none if there is none. What is counted does not
-    /// depend on the history.
-    pub fn of(engine: &Engine, hour: Hour, history: &History) -> Result<Option<Self>, BatchError> {
+    /// The rules of `engine` that are asked of `hour`, after `history`, and the columns that have `limits`; none if there
+    /// is neither. What is counted does not depend on the history.
+    pub fn of(
+        engine: &Engine,
+        limits: Option<&Limits>,
+        hour: Hour,
+        history: &History,
+    ) -> Result<Option<Self>, BatchError> {
         let fields = fields(engine);
-        let live = engine.ruleset().and_then(|ruleset| ruleset.live(Over::Hour, &fields));
-        let Some(live) = live else { return Ok(None) };
         let context =
             Context { history: Some(history), ..Context::new(Some(hour.end()), Method::default()) };
-        let evaluation = Evaluation::within(&live, &fields, &context)?;
-        Ok(Some(HourRules { evaluation, recipe_hash: engine.hash().to_owned() }))
+        let live = engine.ruleset().and_then(|ruleset| ruleset.live(Over::Hour, &fields));
+        let evaluation =
+            live.map(|live| Evaluation::within(&live, &fields, &context)).transpose()?;
+        let slots = limits.map(|limits| limits.slots(&fields)).unwrap_or_default();
+        let profile = (!slots.is_empty()).then(|| {
+            let columns: Vec<_> = slots.iter().map(|slot| fields[*slot].clone()).collect();
+            (Profile::new(&columns), slots)
+        });
+        let some = evaluation.is_some() || profile.is_some();
+        let recipe_hash = engine.hash().to_owned();
+        Ok(some.then_some(HourRules { evaluation, profile, recipe_hash }))
     }
 
     /// Nothing counted yet.
@@ -146,11 +179,13 @@ impl HourRules {
             repeats: 0,
             rejects: Rejects::default(),
             warned: BTreeMap::new(),
-            metrics: self.evaluation.start(),
+            metrics: self.evaluation.as_ref().map(Evaluation::start),
+            profile: self.profile.as_ref().map(|(profile, _)| profile.clone()),
+            states: BTreeMap::new(),
         }
     }
 
-    /// Counts `news`, and keeps at most `most` distinct values.
+    /// Counts `news`, and keeps at most `most` distinct values, once for rules and once for limits.
     pub fn count(&self, part: &mut HourPart, news: &News<'_>, most: usize) {
         part.rows = part.rows.saturating_add(news.rows as u64);
         part.repeats = part.repeats.saturating_add(news.repeats);
@@ -158,16 +193,38 @@ impl HourRules {
         for rule in &news.warned {
             *part.warned.entry((*rule).to_owned()).or_default() += 1;
         }
-        self.evaluation.update(&mut part.metrics, news.columns, news.rows);
-        part.metrics.bound(most);
+        if let (Some(evaluation), Some(metrics)) = (&self.evaluation, &mut part.metrics) {
+            evaluation.update(metrics, news.columns, news.rows);
+            metrics.bound(most);
+        }
+        if let (Some((_, slots)), Some(profile)) = (&self.profile, &mut part.profile) {
+            profile.update_at(news.columns, slots, news.rows);
+            profile.bound(most);
+        }
+        if let Some(state) = news.state {
+            *part.states.entry(state.to_owned()).or_default() += news.rows as u64;
+        }
     }
 }
 
 impl HourPart {
     /// Adds what another environment counted; if its rules were others nothing is added, and it comes back.
     pub fn merge(&mut self, other: HourPart) -> Result<(), Box<HourPart>> {
-        if self.recipe_hash != other.recipe_hash || self.metrics.merge(&other.metrics).is_err() {
+        let same_rules = match (&self.metrics, &other.metrics) {
+            (Some(mine), Some(theirs)) => mine.fits(theirs),
+            (mine, theirs) => mine.is_none() && theirs.is_none(),
+        };
+        let same = match (&mut self.profile, &other.profile) {
+            _ if !same_rules || self.recipe_hash != other.recipe_hash => false,
+            (Some(mine), Some(theirs)) => mine.merge(theirs).is_ok(),
+            (mine, theirs) => mine.is_none() && theirs.is_none(),
+        };
+        if !same {
             return Err(Box::new(other));
+        }
+        if let (Some(mine), Some(theirs)) = (&mut self.metrics, &other.metrics) {
+            // They fit.
+            let _ = mine.merge(theirs);
         }
         self.rows = self.rows.saturating_add(other.rows);
         self.repeats = self.repeats.saturating_add(other.repeats);
@@ -175,6 +232,10 @@ impl HourPart {
         for (rule, count) in other.warned {
             let known = self.warned.entry(rule).or_default();
             *known = known.saturating_add(count);
+        }
+        for (state, rows) in other.states {
+            let known = self.states.entry(state).or_default();
+            *known = known.saturating_add(rows);
         }
         Ok(())
     }
@@ -223,9 +284,17 @@ pub async fn judge(
     }
     let asks = engine.ruleset().is_some_and(Ruleset::asks_for_history);
     let history = if asks { history(&hours, hour).await? } else { History::NONE };
-    let Some(rules) = HourRules::of(&engine, hour, &history)? else { return Ok(None) };
+    let limits = limits(shop.lake(), url).await?;
+    let rules = HourRules::of(&engine, limits.as_ref(), hour, &history)?;
+    let Some(rules) = rules else { return Ok(None) };
     let part = part.unwrap_or_else(|| rules.start());
-    let result = result(&engine, &rules, part, others, hour)?;
+    let drift = match (&limits, &part.profile) {
+        (Some(limits), Some(profile)) => {
+            Some(drifted(shop.lake(), &engine, limits, profile, &part.states).await?)
+        }
+        _ => None,
+    };
+    let result = result(&engine, &rules, part, others, drift, hour)?;
     let broken = |why: serde_json::Error| damaged(hours.url(&key), why);
     let json = result.to_json().map_err(broken)?;
     let stands = match hours.put_new(&key, json).await? {
@@ -290,21 +359,56 @@ async fn history(hours: &Folder, hour: Hour) -> Result<History, BatchError> {
     Ok(History::new(found.into_iter().flatten().map(|result| result.measured)))
 }
 
+/// How far the rows of an hour have moved from what the state learnt that served most of them.
+async fn drifted(
+    lake: &Lake,
+    engine: &Engine,
+    limits: &Limits,
+    profile: &Profile,
+    states: &BTreeMap<String, u64>,
+) -> Result<DriftResult, BatchError> {
+    if profile.rows() == 0 {
+        return Ok(DriftResult::nothing(limits, NO_ROW));
+    }
+    // Of equals the first by its URL.
+    let most = states.iter().rev().max_by_key(|(_, rows)| **rows);
+    let Some((url, _)) = most else {
+        return Ok(DriftResult::nothing(limits, NO_STATE));
+    };
+    let state = FittedState::from_json(&lake.read_text(url).await?, engine.hash())
+        .map_err(|why| BatchError::Input(format!("{url}: {why}")))?;
+    let recipe = engine.recipe();
+    let moved = drift::against(&state, |field| recipe.method(field).is_some(), profile);
+    let mut result = DriftResult::new(limits, url, &moved);
+    // As of rules: nothing waits for what cannot be said.
+    let (unsaid, said): (Vec<Judged>, _) =
+        result.judged.into_iter().partition(|judged| judged.outcome == RuleStatus::Error);
+    result.judged = said;
+    result.reason = (!unsaid.is_empty())
+        .then(|| unsaid.iter().map(Judged::told).collect::<Vec<_>>().join("; "));
+    Ok(result)
+}
+
 fn result(
     engine: &Engine,
     rules: &HourRules,
     part: HourPart,
     others: u64,
+    drift: Option<DriftResult>,
     hour: Hour,
 ) -> Result<QualityResult, BatchError> {
     let fields = fields(engine);
     let no_ruleset = Ruleset::default();
     let ruleset = engine.ruleset().unwrap_or(&no_ruleset);
-    let report = rules.evaluation.report(&part.metrics).map_err(|why| {
-        BatchError::Input(format!(
-            "what was counted of {hour} is of another version of Leat: {why}"
-        ))
-    })?;
+    let other = |why: OtherMetrics| {
+        let what = format!("what was counted of {hour} is of another version of Leat");
+        BatchError::Input(format!("{what}: {why}"))
+    };
+    let report = match (&rules.evaluation, &part.metrics) {
+        (Some(evaluation), Some(metrics)) => evaluation.report(metrics).map_err(other)?,
+        (None, None) => Report::default(),
+        _ => return Err(other(OtherMetrics)),
+    };
     let of_set = report.outcomes.into_iter().map(|outcome| RuleResult::new(outcome, Vec::new()));
     let rejected = part.rejects.recorded();
     let unasked = |rule: &_| match is_row_rule(rule) {
@@ -337,6 +441,7 @@ fn result(
         counts: counts.map(|(name, count)| (name.to_owned(), count)).into(),
         analyzers: report.analyzers,
         measured: report.measured,
+        drift,
         ..Findings::default()
     };
     Ok(QualityResult::new(about, findings))

@@ -5,6 +5,7 @@
 mod cores;
 mod drift;
 mod future;
+mod hour;
 mod laws;
 mod records;
 mod refusals;

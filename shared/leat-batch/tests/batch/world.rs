@@ -40,7 +40,7 @@ impl Event {
         Event { id, customer, at, amount, fraud }
     }
 
-    fn line(&self) -> String {
+    pub fn line(&self) -> String {
         let Event { id, customer, at, amount, fraud } = self;
         let or_null = |x: Option<String>| x.unwrap_or_else(|| "null".into());
         let channel = ["web", "pos", "app", "phone"][(*id % 4) as usize];
@@ -105,7 +105,7 @@ impl World {
         self.lake().folder(&format!("memory:lake/cleansed/{dataset}/")).unwrap()
     }
 
-    async fn engine(&self, name: &str) -> Engine {
+    pub async fn engine(&self, name: &str) -> Engine {
         let url = format!("memory:lake/recipes/{name}");
         read_recipe(self.lake(), &url, Some(self.keys.clone())).await.unwrap()
     }

@@ -109,6 +109,11 @@ impl ColumnProfile {
         self.personal.merge(&other.personal);
     }
 
+    /// Keeps about half of the values by their hash.
+    pub(super) fn thin(&mut self) {
+        self.frequencies.thin();
+    }
+
     /// Forgets what values and their patterns look like.
     pub(super) fn forget_texts(&mut self) {
         self.labels = Labels::none();
@@ -157,7 +162,7 @@ impl ColumnProfile {
             };
             b.1.cmp(&a.1).then(by_value)
         });
-        (top, self.labels.are_all())
+        (top, self.labels.are_all() && self.frequencies.is_exact())
     }
 
     /// What kind of personal data the column may hold, and how many of its values have that form: at least 80 % of them, or

@@ -110,6 +110,15 @@ impl Profile {
         self
     }
 
+    /// Keeps at most `most` distinct values over all columns, for a place with little memory: where there are more,
+    /// samples by hash take their place.
+    pub fn bound(&mut self, most: usize) {
+        while self.columns.iter().map(|column| column.frequencies().kept()).sum::<usize>() > most {
+            let largest = self.columns.iter_mut().max_by_key(|column| column.frequencies().kept());
+            largest.into_iter().for_each(ColumnProfile::thin);
+        }
+    }
+
     /// Adds all that `other` saw.
     pub fn merge(&mut self, other: &Profile) -> Result<(), OtherColumns> {
         let same = |(a, b): (&ColumnProfile, &ColumnProfile)| a.name == b.name && a.kind == b.kind;

@@ -463,16 +463,20 @@ impl Evaluation {
 }
 
 impl Metrics {
-    /// Adds all that `other` counted.
-    pub fn merge(&mut self, other: &Metrics) -> Result<(), OtherMetrics> {
+    /// Whether `other` was counted for the same ruleset, and at the same time of `now()`.
+    pub fn fits(&self, other: &Metrics) -> bool {
         let same = |(mine, theirs): (&State, &State)| {
             std::mem::discriminant(mine) == std::mem::discriminant(theirs)
         };
-        let fits = self.rules == other.rules
+        self.rules == other.rules
             && self.now == other.now
             && self.states.len() == other.states.len()
-            && self.states.iter().zip(&other.states).all(same);
-        if !fits {
+            && self.states.iter().zip(&other.states).all(same)
+    }
+
+    /// Adds all that `other` counted.
+    pub fn merge(&mut self, other: &Metrics) -> Result<(), OtherMetrics> {
+        if !self.fits(other) {
             return Err(OtherMetrics);
         }
         self.rows = self.rows.saturating_add(other.rows);
