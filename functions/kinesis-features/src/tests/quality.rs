@@ -20,8 +20,9 @@ Rules = [
 ]"#;
 
 fn world() -> World {
-    let model = model(&format!("{RECIPE}{RULES}"), "endpoint");
-    World { model, ..World::new() }
+    let mut world = World::new();
+    world.model = model(&format!("{RECIPE}{RULES}"), "endpoint");
+    world
 }
 
 fn call(id: &str) -> Call {
@@ -159,7 +160,7 @@ async fn when_the_hour_turns_the_last_part_is_put_first() {
     assert_eq!(parts(&world, 0)[0].1.rows, 1);
     world.faults(&[(Op::Aside, Fault::Fail), (Op::Aside, Fault::Fail)]);
     for (n, now, rows) in
-        [(3, 3600, [1, 0]), (4, 3601, [2, 2]), (5, 3599, [2, 2]), (6, 3700, [2, 4])]
+        [(3, 3600, [1, 0]), (4, 3601, [2, 2]), (5, 3599, [2, 3]), (6, 3700, [2, 4])]
     {
         world.now = now;
         invoke(&world, &quality, &format!("e-{n}"), &one(n)).await;
