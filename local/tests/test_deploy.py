@@ -155,6 +155,12 @@ def test_roles_can_do_what_they_need_and_no_more(deployed):
         Name="x", Role="r", Command={"Name": "glueetl"},
     )  # fmt: skip
 
+    # The part of an hour that an environment counted, and nothing else of the records.
+    quality = "artifacts/quality/card-transactions"
+    assert not refused(features.put_object, Bucket=lake, Key=f"{quality}/hours/2026-11-23T06/e-1.json", Body=b"{}")
+    assert refused(features.put_object, Bucket=lake, Key=f"{quality}/r-1.json", Body=b"{}")
+    assert not refused(as_role(local, "quality-gate", "s3").list_objects_v2, Bucket=lake, Prefix=f"{quality}/hours/2026-11-23T06/")
+
 
 def test_the_job_keeps_its_limit_and_its_arguments(deployed):
     local, out = deployed
