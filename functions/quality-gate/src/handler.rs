@@ -415,7 +415,7 @@ mod tests {
             let mut moved = decided(6.0, RowAction::Halt);
             moved.result.drift =
                 Some(DriftResult { judged: vec![limit], ..DriftResult::default() });
-            let event = event(&moved, None);
+            let event = event(&moved.result, "LEAT_RUN", &moved.decision.quality, None);
             let told =
                 if alarm { json!(["drift: `amount`: psi is 0.5, above 0.2"]) } else { json!([]) };
             assert_eq!((&event["alarm"], &event["failedRules"]), (&alarm.into(), &told));

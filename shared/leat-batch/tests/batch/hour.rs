@@ -1,12 +1,13 @@
 //! Hours of a stream: parts that environments put, and what the rules say of their sum.
 
+use leat::column::Column;
 use leat::decode::{Batch, RawRecord};
 use leat::engine::Engine;
 use leat::quality::result::RuleStatus::{self, Failed, Passed, Skipped};
 use leat::quality::{History, QualityResult};
 use leat::record::{Coordinates, Position, Reject, Sequence};
-use leat_batch::hour::{MOST_VALUES, folder, judge};
-use leat_batch::{Hour, HourPart, HourRules, News};
+use leat_batch::hour::{MOST_VALUES, folder, judge, limits};
+use leat_batch::{Criteria, Hour, HourPart, HourRules, News};
 
 use crate::world::{Event, RECIPE, RULES, World, events};
 
@@ -224,28 +225,42 @@ async fn the_recipe_of_most_rows_is_judged() {
 #[tokio::test]
 async fn drift_is_held_against_the_state_that_served() {
     let (world, engine) = world("RowCount > 0").await;
-    world
-        .lake()
-        .write(
-            "memory:lake/recipes/drift.yaml",
-            "leat: 1\nlimits: {missing: 1}\ncolumns: {channel: {unseen: 0}}\n",
-        )
-        .await
-        .unwrap();
-    let limits = leat_batch::hour::limits(world.lake(), URL).await.unwrap().unwrap();
-    let rules = HourRules::of(&engine, Some(&limits), hour(), &History::NONE).unwrap().unwrap();
-    let (all, _) = rows(&engine, &events(60, 9));
-    let mut part = rules.start();
-    let news = News {
-        columns: &all.columns,
-        rows: all.len(),
-        repeats: 0,
-        rejects: &[],
-        warned: vec![],
-        state: None,
-    };
-    rules.count(&mut part, &news, MOST_VALUES);
-    put(&world, hour(), "a", &part).await;
-    let drift = judged(&world, hour()).await.drift.unwrap();
-    assert!(drift.judged.is_empty() && drift.reason.unwrap().contains("no fitted state served"));
+    let sent = events(100, 9);
+    world.publish("a", 4, 1, &sent).await;
+    let job = world.begin(false, Criteria::default()).await.unwrap();
+    let learnt = world.fit(&job).await.unwrap();
+    let text = "leat: 1\nlimits: {missing: 1}\ncolumns: {merchant_category: {unseen: 0.1}}\n";
+    world.lake().write("memory:lake/recipes/drift.yaml", text).await.unwrap();
+    let limits = limits(world.lake(), URL).await.unwrap().unwrap();
+    let (all, _) = rows(&engine, &sent);
+    let slot = engine.recipe().schema.fields.iter().position(|f| f.name == "merchant_category");
+    let mut moved = all.clone();
+    moved.columns[slot.unwrap()] = Column::strings(vec![Some("toys"); all.len()]);
+    for (back, batch, state, failed) in [
+        (3, &all, Some(learnt.as_str()), Some(0)),
+        (2, &moved, Some(learnt.as_str()), Some(1)),
+        (1, &all, None, None),
+    ] {
+        let hour = hour().before(back);
+        let rules = HourRules::of(&engine, Some(&limits), hour, &History::NONE).unwrap().unwrap();
+        let mut part = rules.start();
+        let (columns, rows) = (&batch.columns, batch.len());
+        let news = News { columns, rows, repeats: 0, rejects: &[], warned: vec![], state };
+        rules.count(&mut part, &news, MOST_VALUES);
+        put(&world, hour, "a", &part).await;
+        let result = judged(&world, hour).await;
+        let drift = result.drift.clone().unwrap();
+        assert_eq!(drift.against.as_deref(), state);
+        match failed {
+            None => assert!(drift.reason.unwrap().contains("no fitted state served")),
+            Some(failed) => {
+                assert_eq!(drift.failed().count(), failed, "{drift:?}");
+                assert!(drift.judged.iter().any(|limit| limit.column == "merchant_category"));
+                assert!(result.measured.contains_key("Column.merchant_category.Drift.unseen"));
+                assert_eq!((result.passed, result.halts()), (failed == 0, false));
+            }
+        }
+        let json = String::from_utf8(result.to_json().unwrap()).unwrap();
+        assert!(!json.contains("toys"), "{json}");
+    }
 }
