@@ -10,7 +10,7 @@ pub const HERE: bool = false;
 
 /// No data set.
 #[derive(Default)]
-pub struct Tables;
+pub struct Tables {}
 
 impl Tables {
     /// Nothing is kept.

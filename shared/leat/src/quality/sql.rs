@@ -133,7 +133,7 @@ pub fn check(sql: &str) -> Result<(), String> {
         let [Token::Word(word), next] = pair else { continue };
         let is = |name: &&str| word.value.eq_ignore_ascii_case(name);
         let text = matches!(next, Token::SingleQuotedString(_) | Token::DoubleQuotedString(_));
-        if *next == Token::LParen && CALLS.iter().any(|name| is(name)) {
+        if *next == Token::LParen && CALLS.iter().any(is) {
             return Err(format!(
                 "`{}` calls code that is not SQL, which a query may not",
                 word.value
