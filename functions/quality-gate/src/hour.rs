@@ -94,6 +94,9 @@ mod tests {
             let url = format!("memory:lake/recipes/{name}");
             lake.write(&url, text.to_owned()).await.unwrap();
         }
+        let earlier =
+            format!("memory:lake/artifacts/{}2026-11-22T01/e.json", folder("card-transactions"));
+        lake.write(&earlier, "{}").await.unwrap();
         let shop = Workshop::new(lake.clone(), None).within(&config.artifacts);
         crate::handler::handle(&config, &shop, event).await
     }

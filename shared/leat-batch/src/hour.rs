@@ -258,7 +258,7 @@ pub struct JudgedHour {
 }
 
 /// Merges what was counted of `hour` by the recipe at `url`, judges it, and writes the record. A repeat finds it. None if
-/// the recipe asks nothing of an hour.
+/// the recipe asks nothing of an hour, or if nothing was ever counted of the stream.
 ///
 /// Where several recipes served in the hour, that is judged which admitted most rows. Of an hour without rows only rules
 /// about their number are asked. What cannot be said (`Error`) is skipped with its reason: nothing waits for it.
@@ -276,6 +276,10 @@ pub async fn judge(
         return Ok(Some(judged(stands, &hours, &key, &engine)));
     }
     let (part, others) = merged(&hours, hour).await?;
+    // A stream that nobody has started yet is no stream that stands still.
+    if part.is_none() && hours.list("").await?.is_empty() {
+        return Ok(None);
+    }
     if let Some(hash) = part.as_ref().map(|part| &part.recipe_hash)
         && hash != engine.hash()
     {

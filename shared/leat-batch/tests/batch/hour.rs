@@ -164,6 +164,10 @@ async fn an_hour_is_judged_once() {
 #[tokio::test]
 async fn of_an_hour_without_rows_only_their_number_is_asked() {
     let (world, _) = world(&format!("{ASKED}, RowCount >= 0")).await;
+    let none = judge(&world.shop, ARTIFACTS, URL, hour()).await.unwrap();
+    assert!(none.is_none(), "nobody has started the stream yet");
+    let earlier = format!("{ARTIFACTS}/{}{}/e.json", folder("card-transactions"), hour().before(9));
+    world.lake().write(&earlier, "{}").await.unwrap();
     let result = judged(&world, hour()).await;
     let expected = [Failed, Skipped, Skipped, Failed, Skipped, Skipped, Skipped, Skipped, Passed];
     assert_eq!(outcomes(&result), expected, "{:?}", result.outcomes);
