@@ -11,12 +11,13 @@ use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExp
 use datafusion::logical_expr::{Expr, Operator, binary_expr, cast, lit};
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{self, BinaryOperator, CastKind, visit_expressions_mut};
-use datafusion::sql::sqlparser::dialect::{Dialect, SparkSqlDialect};
+use datafusion::sql::sqlparser::dialect::{Dialect, Precedence, SparkSqlDialect};
+use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 /// The most words and signs of a query: plans are as deep as its longest chain of operators.
-pub const MAX_TOKENS: usize = 4096;
+pub const MAX_TOKENS: usize = 1024;
 /// The most parentheses within each other.
 const MAX_DEPTH: usize = 64;
 
@@ -28,7 +29,8 @@ pub fn read(sql: &str) -> Result<Statement, String> {
             format!("it is nested more than {MAX_DEPTH} levels deep")
         }
     };
-    let mut tokens = Tokenizer::new(&Spark(SparkSqlDialect), sql)
+    let dialect = Spark(SparkSqlDialect);
+    let mut tokens = Tokenizer::new(&dialect, sql)
         .tokenize_with_location()
         .map_err(|why| refused(why.into()))?;
     let count = tokens.iter().filter(|t| !matches!(t.token, Token::Whitespace(_))).count();
@@ -45,9 +47,8 @@ pub fn read(sql: &str) -> Result<Statement, String> {
             }
         }
     }
-    let mut parser = Parser::new(&Spark(SparkSqlDialect))
-        .with_recursion_limit(MAX_DEPTH)
-        .with_tokens_with_locations(tokens);
+    let mut parser =
+        Parser::new(&dialect).with_recursion_limit(MAX_DEPTH).with_tokens_with_locations(tokens);
     let mut query = parser.parse_query().map_err(refused)?;
     let next = parser.peek_token();
     if next.token != Token::EOF {
@@ -152,12 +153,21 @@ impl Dialect for Spark {
         supports_cte_without_as
     );
 
+    // Binds as `/` does; the dialect's own takes all that follows.
     fn parse_infix(
         &self,
         parser: &mut Parser<'_>,
         expr: &ast::Expr,
         precedence: u8,
     ) -> Option<Result<ast::Expr, ParserError>> {
-        self.0.parse_infix(parser, expr, precedence)
+        if !parser.parse_keyword(Keyword::DIV) {
+            return self.0.parse_infix(parser, expr, precedence);
+        }
+        let right = parser.parse_subexpr(self.prec_value(Precedence::MulDivModOp));
+        Some(right.map(|right| ast::Expr::BinaryOp {
+            left: Box::new(expr.clone()),
+            op: BinaryOperator::MyIntegerDivide,
+            right: Box::new(right),
+        }))
     }
 }

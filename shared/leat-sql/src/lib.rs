@@ -186,7 +186,7 @@ impl Engine {
         for (name, table) in &tables.tables {
             let rows = MemTable::try_new(table.schema.clone(), vec![table.batches.clone()])?;
             context.register_table(
-                datafusion::sql::TableReference::bare(name.as_str()),
+                datafusion::common::TableReference::bare(name.as_str()),
                 Arc::new(rows),
             )?;
         }

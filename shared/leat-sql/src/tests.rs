@@ -20,7 +20,8 @@ fn text(name: &str) -> String {
 
 /// The fields of `recipe`, and `lines` by them.
 fn decoded(recipe: &str, lines: &str) -> (Vec<(String, Type)>, Batch) {
-    let recipe = engine::read(Source { file: "recipe", text: recipe }).unwrap();
+    let mut recipe = engine::read(Source { file: "recipe", text: recipe }).unwrap();
+    recipe.schema.fields.retain(|field| !field.name.starts_with("unused"));
     let decoder = Decoder::new(&recipe, None, Limits::default());
     let (mut batch, mut rejects) = (decoder.batch(), Vec::new());
     for (line, data) in (0..).zip(lines.lines()) {
@@ -75,6 +76,7 @@ fn the_case_of_both_engines() {
 
     let fields = "leat: 1\nname: expected\nschema:\n  format: json\n  fields:\n    \
         - {name: outcome, type: string}\n    - {name: reason, type: string}\n    - {name: value, type: double}\n    \
+        - {name: unused_entity, type: string, role: entity}\n    - {name: unused_time, type: timestamp, role: event_time}\n    \
         - {name: passed_rows, type: long}\n    - {name: failed_rows, type: long}\n";
     let (_, expected) = decoded(fields, &text("expected.jsonl"));
     assert_eq!(found.len(), expected.len());
@@ -118,6 +120,7 @@ fn spark_s_sql() {
     for (sql, value) in [
         ("select 5 / 2", 2.5),
         ("select -5 div 2", -2.0),
+        ("select 1 + 7 div 2 * 2 - 1", 6.0),
         ("select coalesce(5 % 0, 7)", 7.0),
         ("select count(*) from primary where `t X` = \"b\" and 'it\\'s' <> ''", 1.0),
         ("select sum(cast(`T x` as int)) from PRIMARY", 12.0),
@@ -145,7 +148,7 @@ fn only_what_reads_the_tables() {
         ("select count(*) from '/etc/passwd'", "/etc/passwd"),
         ("select count(*) from information_schema.tables", "information_schema"),
         ("select count(*) form primary group", "form"),
-        ("with a as (delete from primary) select 1", "DML"),
+        ("with a as (delete from primary) select 1", "DELETE"),
         ("select 1; select 2", "not expected"),
         ("select nosuch(n) from primary", "nosuch"),
     ] {
@@ -172,11 +175,10 @@ fn names_that_differ_in_case_alone() {
 fn a_long_chain_is_bounded_and_does_not_break_off() {
     let chain =
         |terms: usize| format!("select {} from primary where n = 1", vec!["n"; terms].join(" + "));
-    assert_eq!(ask(&chain(1500)), Answer::Value(1500.0));
-    let Answer::Error(why) = ask(&chain(2500)) else { panic!("it is too long") };
-    assert!(why.contains("4096"), "{why}");
-    let Answer::Error(why) = ask(&format!("select {}1{}", "(".repeat(2000), ")".repeat(2000)))
-    else {
+    assert_eq!(ask(&chain(250)), Answer::Value(250.0));
+    let Answer::Error(why) = ask(&chain(600)) else { panic!("it is too long") };
+    assert!(why.contains("1024"), "{why}");
+    let Answer::Error(why) = ask(&format!("select {}1{}", "(".repeat(400), ")".repeat(400))) else {
         panic!("it is too deep");
     };
     assert!(why.contains("levels deep"), "{why}");
