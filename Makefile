@@ -55,7 +55,7 @@ sql: ## a `leat` that evaluates CustomSql, and its tests: target/sql/leat
 	@scripts/doctor rust
 	@scripts/sql
 
-package: ## release zips for Amazon Linux 2023, in dist/
+package: ## release zips for Amazon Linux 2023, the wheel and the command line, in dist/
 	@scripts/package
 
 clean: ## all that was built or started here
