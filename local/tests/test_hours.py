@@ -114,8 +114,11 @@ def test_an_hour_of_the_stream_is_counted_judged_and_told(stream, until):
 
 def test_an_hour_in_which_nothing_came_is_told_of_where_somebody_asks(stream, until):
     world = stream('RowCount > 0 labels = ["over" = "hour", "action" = "warn"], Completeness "amount" > 0.5')
-    now = datetime(2026, 11, 23, 7, 7, tzinfo=timezone.utc)
-    assert world.judge(until, scheduled=now.isoformat().replace("+00:00", "Z"))["status"] == "SUCCEEDED"
+    scheduled = datetime(2026, 11, 23, 7, 7, tzinfo=timezone.utc).isoformat().replace("+00:00", "Z")
+    done = world.judge(until, scheduled=scheduled)
+    assert json.loads(done["output"])["of"]["event"] is None, "nobody has started the stream yet"
+    world.aws.s3.put_object(Bucket=world.lake, Key=f"artifacts/quality/{RECIPE}/hours/2026-11-22T01/e.json", Body=b"{}")
+    assert world.judge(until, scheduled=scheduled)["status"] == "SUCCEEDED"
     detail = world.told(until)["detail"]
     assert detail["context"]["jobId"] == "2026-11-23T06" and detail["alarm"] is True
     assert len([rule for rule in detail["failedRules"] if "RowCount" in rule]) == len(detail["failedRules"]) == 1
