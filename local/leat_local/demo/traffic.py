@@ -64,6 +64,7 @@ class Traffic(Demo):
             with self.steps.step("Promote a model of other windows: a hand-over") as say:
                 self.deploy_other_windows()
                 self.promote("third", say)
+                self.promoted.set()
             with self.steps.step("Let the traffic end") as say:
                 self.thread.join()
                 say(f"{len(self.live):,} events put")
@@ -104,13 +105,19 @@ class Traffic(Demo):
 
     @contextlib.contextmanager
     def traffic(self):
-        """Events go onto the stream, a few at a time, until all are there or something failed."""
+        """Events go onto the stream, a few at a time, until all are there or something failed. However slow the machine
+        is, the last ones wait for the last promotion: its model has some to score."""
         stop, producer = threading.Event(), Pipeline(self.at.local, self.at.out)
+        self.promoted = threading.Event()
 
         def produce():
+            last = len(self.live) * 9 // 10
             for start in range(0, len(self.live), AT_ONCE):
                 if stop.wait(EVERY):
                     return
+                while start >= last and not self.promoted.wait(EVERY):
+                    if stop.is_set():
+                        return
                 producer.put(self.live[start : start + AT_ONCE])
 
         self.thread = threading.Thread(target=produce, daemon=True)
