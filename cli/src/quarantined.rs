@@ -1,4 +1,7 @@
-//! `leat replay`: what went to quarantine, or failed in Firehose, through the recipe as it is now.
+//! `leat replay`: what went to quarantine, through the recipe as it is now.
+//!
+//! Each line keeps its first coordinates. What failed in Firehose is not taken: its wrapper has none, and in a replay an event
+//! without them stands before the whole stream.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
@@ -11,9 +14,8 @@ use leat::encode::{landed, quarantine};
 use leat::engine::{Engine, fails, reject};
 use leat::protect::Keys;
 use leat::recipe::Format;
-use leat::record::{Coordinates, Identity, Position, Reason, Reject, identity_of};
+use leat::record::{Identity, Reject, identity_of};
 use leat::timestamp;
-use serde::Deserialize;
 use serde_json::json;
 
 use crate::answer::{Answer, Refusal};
@@ -28,7 +30,7 @@ use crate::show;
 pub struct Arguments {
     /// The recipe as it is now.
     recipe: String,
-    /// What lies in quarantine, or under Firehose's error prefix: files, folders, URLs, or `-`.
+    /// What lies in quarantine: files, folders, URLs, or `-`.
     #[arg(required = true, value_name = "QUARANTINE")]
     quarantine: Vec<String>,
     /// Only what arrived at this time or later: `2026-11-23` or `2026-11-23T06:30:00Z`. What has no time of arrival is left out.
@@ -37,8 +39,7 @@ pub struct Arguments {
     /// Only what arrived before this time.
     #[arg(long, value_name = "TIME", value_parser = time)]
     until: Option<i64>,
-    /// Only what this rule refused, as the quarantine names it: `decode`, `type`, …, the text of a rule, or Firehose's error
-    /// code. May be repeated.
+    /// Only what this rule refused, as the quarantine names it: `decode`, `type`, …, or the text of a rule. May be repeated.
     #[arg(long = "rule", value_name = "RULE")]
     rules: Vec<String>,
     /// Where the events go that pass now: lines as Leat's Firehose lands them, protected, with their first coordinates.
@@ -115,44 +116,9 @@ impl Replay<'_> {
                 landed::line(self.engine.recipe(), &checked.batch, at, keys, &mut self.passed);
             }
         }
-        if let Some(keys) = self.keys {
-            for (_, sentinel) in &checked.sentinels {
-                landed::sentinel(sentinel, keys, &mut self.passed);
-            }
-        }
         fate.passed += passed;
         Ok(())
     }
-}
-
-/// A record as Firehose wraps it under its error prefix (Amazon Data Firehose, "Handle data transformation failures").
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Failed {
-    raw_data: String,
-    error_code: String,
-    #[serde(default)]
-    error_message: String,
-    arrival_timestamp: Option<i64>,
-}
-
-/// The record of a line. Firehose does not say where in the stream its own came from: they are named by the file.
-fn read(file: &str, number: u64, line: &[u8]) -> Result<Reject, String> {
-    let Ok(failed) = serde_json::from_slice::<Failed>(line) else { return quarantine::read(line) };
-    let payload = base64_simd::STANDARD
-        .decode_to_vec(failed.raw_data)
-        .map_err(|_| "`rawData` is not base64".to_owned())?;
-    let position = Position { line: number - 1, ..Position::default() };
-    Ok(Reject {
-        coordinates: Coordinates {
-            source: file.into(),
-            shard: "".into(),
-            position,
-            arrival: failed.arrival_timestamp,
-        },
-        reason: Reason { rule: failed.error_code, message: failed.error_message },
-        payload,
-    })
 }
 
 /// Runs the command.
@@ -180,7 +146,7 @@ pub fn run(args: &Arguments) -> Result<Answer, Refusal> {
     };
     let (mut other, mut rules) = (0, BTreeMap::<String, u64>::new());
     data.lines("replaying", |file, number, line| {
-        let found = read(file, number, line).map_err(|why| {
+        let found = quarantine::read(line).map_err(|why| {
             Refusal::new(format!("{file}, line {number} is no line of a quarantine object: {why}"))
         })?;
         *rules.entry(found.reason.rule.clone()).or_default() += 1;

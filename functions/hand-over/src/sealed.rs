@@ -233,7 +233,7 @@ async fn undrained(failed: &Folder) -> Result<Option<String>, Failure> {
     let objects = failed.list("").await.map_err(BatchError::from)?;
     if objects.len() > FAILED {
         return Ok(Some(format!(
-            "{} objects lie in {}: put them through the transform again (`leat replay`), or remove what never can be",
+            "{} objects lie in {}: put them through the transform again, or remove what never can be",
             objects.len(),
             failed.url("")
         )));
@@ -251,7 +251,7 @@ async fn undrained(failed: &Folder) -> Result<Option<String>, Failure> {
     Ok(to_land.first().map(|first| {
         format!(
             "{} objects with records that failed for another cause than our own refusal are to land yet, {} first: put \
-             them through the transform again (`leat replay`), then remove them",
+             them through the transform again, then remove them",
             to_land.len(),
             failed.url(first)
         )
