@@ -19,7 +19,7 @@ use leat::encode::quarantine;
 use leat::engine::{self, Source};
 use leat::protect::Keys;
 use leat::quality::history::asks_for_history;
-use leat::quality::result::{About, Findings, RejectedBy, RuleResult, SAMPLES, of_sorted_rows};
+use leat::quality::result::{Findings, RejectedBy, RuleResult, SAMPLES, of_sorted_rows};
 use leat::quality::sql::{Form, Query};
 use leat::quality::tree::Rule;
 use leat::quality::{
@@ -252,13 +252,7 @@ impl Engine {
             .engine
             .ruleset()
             .map(|ruleset| of_sorted_rows(ruleset, &rejected, &warned, of_set, skipped));
-        let about = About {
-            dataset: dataset.to_owned(),
-            run: run.to_owned(),
-            now: self.now.unwrap_or_default(),
-            recipe: Some((self.engine.recipe().name.clone(), self.engine.hash().to_owned())),
-            ruleset_hash: self.engine.rules().map(|rules| rules.hash().to_owned()),
-        };
+        let about = self.engine.about(dataset, run, self.now.unwrap_or_default());
         let sentinels = (dropped > 0).then(|| (sentinel::RULE.to_owned(), dropped));
         let findings = Findings {
             outcomes: outcomes.unwrap_or_default(),
@@ -478,13 +472,10 @@ fn set_rules(
     ruleset: &Ruleset,
     now: Option<i64>,
 ) -> Result<Evaluation, Vec<Diagnostic>> {
-    let recipe = engine.recipe();
-    let fields: Vec<(String, Type)> =
-        recipe.schema.fields.iter().map(|f| (f.name.clone(), recipe.kind(f))).collect();
     let ruleset = ruleset.about_the_data_set().without_history();
     let now = now.map(|now| now.div_euclid(1000));
     let context = Context { sql: true, ..Context::new(now, Method::default()) };
-    Evaluation::within(&ruleset, &fields, &context)
+    Evaluation::within(&ruleset, &engine.recipe().columns(), &context)
 }
 
 /// By rule that only warns, how many of the cleansed rows say that they fail it.

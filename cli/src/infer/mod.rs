@@ -11,7 +11,6 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use leat::column::Type;
 use leat::decode::{Decoder, Limits};
 use leat::engine::{self, Engine, Source};
 use leat::profile::Profile;
@@ -157,9 +156,7 @@ fn passing(
     candidates: Vec<Candidate>,
 ) -> Result<Vec<Candidate>, Refusal> {
     let views = [narrow, recipe];
-    let columns = views.map(|recipe| -> Vec<(String, Type)> {
-        recipe.schema.fields.iter().map(|f| (f.name.clone(), recipe.kind(f))).collect()
-    });
+    let columns = views.map(Recipe::columns);
     let can_be_read = |candidate: &Candidate| {
         let text = format!("Rules = [\n{}\n]", candidate.rule);
         quality::parse(RULES, &text).is_ok_and(|ruleset| {

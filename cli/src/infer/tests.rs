@@ -101,8 +101,7 @@ fn check(folder: &Path, name: &str, text: &str) {
     let has = |name: &str| narrow.schema.fields.iter().any(|field| field.name == name);
     present.schema.fields.retain(|field| has(&field.name));
     for recipe in [&narrow, &present] {
-        let columns: Vec<(String, Type)> =
-            recipe.schema.fields.iter().map(|f| (f.name.clone(), recipe.kind(f))).collect();
+        let columns = recipe.columns();
         let evaluation = Evaluation::compile(&ruleset, &columns, Some(7), Method::Column).unwrap();
         let mut metrics = evaluation.start();
         let decoder = Decoder::new(recipe, None, Limits::default());

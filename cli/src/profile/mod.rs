@@ -7,7 +7,6 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use leat::column::Type;
 use leat::decode::{Decoder, Limits};
 use leat::profile::{Counting, Histogram, Profile, Summary};
 use leat::recipe::Format;
@@ -75,9 +74,7 @@ pub fn of_recipe(
     recipe: &leat::recipe::Recipe,
     decoder: &Decoder,
 ) -> Result<Profiled, Refusal> {
-    let fields = &recipe.schema.fields;
-    let columns: Vec<(String, Type)> =
-        fields.iter().map(|f| (f.name.clone(), recipe.kind(f))).collect();
+    let (fields, columns) = (&recipe.schema.fields, recipe.columns());
     let hidden: BTreeSet<&str> = fields.iter().filter(|f| f.pii).map(|f| f.name.as_str()).collect();
     let (mut profile, mut left_out) = (Profile::new(&columns), LeftOut::default());
     let cores = Cores::all();

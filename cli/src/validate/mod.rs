@@ -122,8 +122,7 @@ pub fn run(args: &Arguments) -> Result<Answer, Refusal> {
             (recipe, decoder)
         }
     };
-    let columns: Vec<(String, Type)> =
-        recipe.schema.fields.iter().map(|f| (f.name.clone(), recipe.kind(f))).collect();
+    let columns = recipe.columns();
     let now = args.now.unwrap_or_else(now);
     let method = match args.method {
         Method::Column => quality::Method::Column,
@@ -343,8 +342,7 @@ fn references(
         let mut data = DataArguments::of([place]).find(places, Format::Json, false)?;
         let recipe = types::recipe(&mut data)?;
         let decoder = Decoder::new(&recipe, None, Limits::default());
-        let theirs: Vec<(String, Type)> =
-            recipe.schema.fields.iter().map(|f| (f.name.clone(), recipe.kind(f))).collect();
+        let theirs = recipe.columns();
         let mut reference = Reference::new(ruleset, alias, &theirs, columns);
         let mut left_out = LeftOut::default();
         if read {

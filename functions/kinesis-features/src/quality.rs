@@ -5,7 +5,7 @@
 //! twice. What a crash or an unknown outcome hides does not count at all. Nothing here fails an invocation.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
@@ -16,7 +16,7 @@ use leat::engine::Engine;
 use leat::quality::{Context, Evaluation, History, Method, Outcome, Over, Ruleset, Status};
 use leat::record::Reject;
 use leat_aws::{Call, Deadline, Failure, metrics, quality_metrics, within};
-use leat_batch::hour::{self, MOST_VALUES, fields};
+use leat_batch::hour::{self, MOST_VALUES};
 use leat_batch::{BatchError, Hour, HourPart, HourRules, News};
 use leat_lake::Aside;
 
@@ -85,6 +85,18 @@ struct Counting {
     put: Option<SystemTime>,
 }
 
+impl Settled {
+    /// Of the new rows the columns in the slots that are read; others are empty.
+    fn columns(&self, reads: &BTreeSet<usize>) -> Vec<Column> {
+        let columns = self.batch.columns.iter().enumerate();
+        let read = |(slot, column): (usize, &Column)| match reads.contains(&slot) {
+            true => column.gather(&self.new),
+            false => Column::new(column.kind()),
+        };
+        columns.map(read).collect()
+    }
+}
+
 impl Quality {
     /// Nothing counted yet; `limits` of drift, if there are any.
     pub fn new(limits: Option<Limits>) -> Self {
@@ -107,13 +119,21 @@ impl Quality {
         call: &Call,
         now: SystemTime,
     ) {
-        let asked = self.asked(engine);
+        let batch = match settled.new.is_empty() {
+            true => None,
+            false => self.asked(engine).of_batch(millis(now)),
+        };
         let hour = store.is_some() && self.keeps(engine, call, now);
-        if asked.batch.is_some() || hour {
-            let fields = settled.batch.columns.iter().take(asked.fields.len());
-            let columns: Vec<Column> = fields.map(|column| column.gather(&settled.new)).collect();
-            if let Some(outcomes) = asked.of_batch(&columns, settled.new.len(), millis(now)) {
-                told(&outcomes, &engine.recipe().name, &call.request_id);
+        if batch.is_some() || hour {
+            let mut reads = batch.as_ref().map(Evaluation::reads).unwrap_or_default();
+            reads.extend(self.reads());
+            let columns = settled.columns(&reads);
+            if let Some(batch) = batch {
+                let mut counted = batch.start();
+                batch.update(&mut counted, &columns, settled.new.len());
+                if let Ok(outcomes) = batch.finish(&counted) {
+                    told(&outcomes, &engine.recipe().name, &call.request_id);
+                }
             }
             self.count(settled, &columns);
         }
@@ -151,6 +171,13 @@ impl Quality {
             }
         }
         open.as_ref().is_some_and(|open| open.counting.is_some())
+    }
+
+    /// The slots that the running hour counts.
+    fn reads(&self) -> BTreeSet<usize> {
+        let open = self.open.borrow();
+        let counting = open.as_ref().and_then(|open| open.counting.as_ref());
+        counting.map(|counting| counting.rules.reads()).unwrap_or_default()
     }
 
     /// Adds to the part of the running hour.
@@ -224,21 +251,18 @@ impl Quality {
 
 impl Asked {
     fn of(engine: &Engine) -> Self {
-        let fields = fields(engine);
+        let fields = engine.recipe().columns();
         let batch = engine.ruleset().and_then(|ruleset| ruleset.live(Over::Batch, &fields));
         Asked { hash: engine.hash().to_owned(), fields, batch }
     }
 
-    /// What the rules say of new rows at `now`, in milliseconds; none if there is no rule, or no row.
-    fn of_batch(&self, columns: &[Column], rows: usize, now: i64) -> Option<Vec<Outcome>> {
-        let rules = self.batch.as_ref().filter(|_| rows > 0)?;
+    /// The rules about a micro-batch, ready for rows at `now`, in milliseconds; none if there are none.
+    fn of_batch(&self, now: i64) -> Option<Evaluation> {
+        let rules = self.batch.as_ref()?;
         let context =
             Context { history: Some(&History::NONE), ..Context::new(Some(now), Method::default()) };
         // A rule that cannot be readied is not among those of a stream.
-        let evaluation = Evaluation::within(rules, &self.fields, &context).ok()?;
-        let mut counted = evaluation.start();
-        evaluation.update(&mut counted, columns, rows);
-        evaluation.finish(&counted).ok()
+        Evaluation::within(rules, &self.fields, &context).ok()
     }
 }
 

@@ -221,11 +221,15 @@ pub fn named(rules: &[String]) -> Vec<String> {
     named
 }
 
+/// The rules and the limits of drift that do not hold, or cannot be said to.
+pub fn failed(result: &QualityResult) -> Vec<String> {
+    let rules = result.outcomes.iter().filter(|rule| rule.outcome.fails()).map(RuleResult::told);
+    rules.chain(result.drift_failed().map(Judged::told)).collect()
+}
+
 /// The detail of the event "Data Quality Evaluation Results Available", in the shape that AWS Glue documents for its own;
 /// `decision`, `failedRules` and `alarm` are Leat's.
 pub fn event(result: &QualityResult, kind: &str, url: &str, ruleset: Option<&str>) -> Value {
-    let rules = result.outcomes.iter().filter(|rule| rule.outcome.fails()).map(RuleResult::told);
-    let failed: Vec<String> = rules.chain(result.drift_failed().map(Judged::told)).collect();
     // Rows in quarantine are every day's: a person is called for what halts, and for what somebody wants to be warned of.
     let alarm = |rule: &RuleResult| rule.outcome.fails() && rule.action != RowAction::Quarantine;
     json!({
@@ -244,7 +248,7 @@ pub fn event(result: &QualityResult, kind: &str, url: &str, ruleset: Option<&str
         "rulesFailed": result.rules_failed(),
         "rulesSkipped": result.rules(RuleStatus::Skipped),
         "decision": result.decision.word(),
-        "failedRules": named(&failed),
+        "failedRules": named(&failed(result)),
         "alarm": result.outcomes.iter().any(alarm) || result.drift_failed().next().is_some(),
     })
 }

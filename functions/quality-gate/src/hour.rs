@@ -1,5 +1,7 @@
 //! The step `hour`: what the rules say of an hour of the stream that is over.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use leat::quality::QualityResult;
 use leat::quality::result::RuleStatus;
 use leat_aws::{Failure, hour_metrics};
@@ -8,7 +10,7 @@ use leat_batch::{Hour, JudgedHour, Workshop};
 use serde_json::{Value, json};
 
 use crate::config::Config;
-use crate::handler::{FUNCTION, event, named};
+use crate::handler::{FUNCTION, event, failed, named};
 
 /// Judges the hour that `hour` names, or else the one before that of `scheduled`, a time in microseconds.
 pub async fn handle(
@@ -17,7 +19,7 @@ pub async fn handle(
     hour: Option<&str>,
     scheduled: Option<i64>,
 ) -> Result<Value, Failure> {
-    let hour = which(hour, scheduled)?;
+    let hour = which(hour, scheduled, SystemTime::now())?;
     let judged = judge(shop, &config.artifacts, &config.recipe, hour).await?;
     let Some(JudgedHour { result, url, ruleset }) = judged else {
         return Ok(json!({"hour": hour.to_string(), "quality": null, "event": null}));
@@ -29,27 +31,32 @@ pub async fn handle(
     ];
     let recipe = result.recipe.as_deref().unwrap_or_default();
     hour_metrics(FUNCTION, recipe, &result.dataset, rules, result.score, &drift(&result));
-    let failed: Vec<String> =
-        result.outcomes.iter().filter(|rule| rule.outcome.fails()).map(|r| r.told()).collect();
     Ok(json!({
         "hour": result.run,
         "quality": url,
         "passed": result.passed,
         "rows": result.rows,
-        "failed": named(&failed),
+        "failed": named(&failed(&result)),
         "event": event(&result, "LEAT_HOUR", &url, ruleset.as_deref()),
     }))
 }
 
-fn which(hour: Option<&str>, scheduled: Option<i64>) -> Result<Hour, Failure> {
+/// The hour that is asked for. One that is not over at `now` is refused: its record stands once it is written, and would leave
+/// out what comes until then.
+fn which(hour: Option<&str>, scheduled: Option<i64>, now: SystemTime) -> Result<Hour, Failure> {
     let refuse = |why: &str| Err(Failure::Input(why.to_owned()));
-    match (hour, scheduled) {
+    let hour = match (hour, scheduled) {
         (Some(text), _) => match Hour::parse(text) {
-            Some(hour) => Ok(hour),
-            None => refuse("`hour` is no hour such as 2026-11-23T06"),
+            Some(hour) => hour,
+            None => return refuse("`hour` is no hour such as 2026-11-23T06"),
         },
-        (None, Some(time)) => Ok(Hour::of(time.div_euclid(1000)).before(1)),
-        (None, None) => refuse("the step `hour` needs `hour` or `scheduled`"),
+        (None, Some(time)) => Hour::of(time.div_euclid(1000)).before(1),
+        (None, None) => return refuse("the step `hour` needs `hour` or `scheduled`"),
+    };
+    let since = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+    match hour.is_over(i64::try_from(since).unwrap_or(i64::MAX)) {
+        true => Ok(hour),
+        false => refuse(&format!("the hour {hour} is not over")),
     }
 }
 
@@ -135,6 +142,11 @@ mod tests {
             ("{\"step\":\"hour\"}", "needs `hour` or `scheduled`"),
             ("{\"step\":\"hour\",\"hour\":\"../x\"}", "no hour such as"),
             ("{\"step\":\"hour\",\"scheduled\":\"now\"}", "RFC 3339"),
+            ("{\"step\":\"hour\",\"hour\":\"9998-12-31T23\"}", "9998-12-31T23 is not over"),
+            (
+                "{\"step\":\"hour\",\"scheduled\":\"9998-12-31T23:59:00Z\"}",
+                "9998-12-31T22 is not over",
+            ),
         ] {
             let why = answer(&lake, rules, event).await.unwrap_err();
             assert_eq!(why.word(), "Input.Invalid", "{why}");

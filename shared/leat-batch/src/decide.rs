@@ -7,7 +7,7 @@
 use leat::drift::DriftResult;
 use leat::profile::Profile;
 use leat::quality::report::{self, DRAWN, Page};
-use leat::quality::result::{About, Findings, RuleResult, of_sorted_rows};
+use leat::quality::result::{Findings, RuleResult, of_sorted_rows};
 use leat::quality::{Outcome, QualityResult, Report, Status};
 use leat::timestamp;
 use leat_lake::Put;
@@ -228,13 +228,7 @@ fn result(
     let outcomes = engine
         .ruleset()
         .map(|ruleset| of_sorted_rows(ruleset, &rejected, &measures.warned, of_set, |_| None));
-    let about = About {
-        dataset: job.snapshot.dataset.clone(),
-        run: job.run.name().to_owned(),
-        now: job.snapshot.as_of,
-        recipe: Some((engine.recipe().name.clone(), engine.hash().to_owned())),
-        ruleset_hash: engine.rules().map(|rules| rules.hash().to_owned()),
-    };
+    let about = engine.about(&job.snapshot.dataset, job.run.name(), job.snapshot.as_of);
     let counts = [
         ("read", measures.read),
         ("already_applied", measures.repeats),

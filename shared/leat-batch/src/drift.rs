@@ -57,10 +57,24 @@ pub struct Baseline {
     pub profile: Profile,
 }
 
-/// The fields of a recipe, with the types that their values have.
-pub fn fields(engine: &Engine) -> Vec<(String, Type)> {
-    let recipe = engine.recipe();
-    recipe.schema.fields.iter().map(|f| (f.name.clone(), recipe.kind(f))).collect()
+/// The limits that lie beside the recipe at `url`, as they stand there; none where there are none.
+pub async fn beside(lake: &Lake, url: &str) -> Result<Option<String>, BatchError> {
+    let folder = lake.folder(split(url).0)?;
+    let Some(bytes) = folder.get(LIMITS).await? else { return Ok(None) };
+    let text = String::from_utf8(bytes.to_vec());
+    Ok(Some(text.map_err(|why| damaged(folder.url(LIMITS), why))?))
+}
+
+/// Reads `text` as limits.
+pub fn read(text: &str) -> Result<Limits, BatchError> {
+    Ok(Limits::read(LIMITS, text)?)
+}
+
+/// An empty profile of those of `columns` that have `limits`, and their slots.
+pub fn limited(limits: &Limits, columns: &[(String, Type)]) -> (Profile, Vec<usize>) {
+    let slots = limits.slots(columns);
+    let limited: Vec<(String, Type)> = slots.iter().map(|slot| columns[*slot].clone()).collect();
+    (Profile::new(&limited), slots)
 }
 
 impl DriftSource {
@@ -73,10 +87,7 @@ impl DriftSource {
         state: Option<&str>,
         of: &Snapshot,
     ) -> Result<Option<Self>, BatchError> {
-        let folder = split(url).0;
-        let Some(bytes) = run.lake().folder(folder)?.get(LIMITS).await? else { return Ok(None) };
-        let limits = String::from_utf8(bytes.to_vec())
-            .map_err(|why| damaged(format!("{folder}{LIMITS}"), why))?;
+        let Some(limits) = beside(run.lake(), url).await? else { return Ok(None) };
         let source = DriftSource {
             limits,
             against: match state {
@@ -88,23 +99,16 @@ impl DriftSource {
                 }
             },
         };
-        source.read()?.check(&fields(engine))?;
+        read(&source.limits)?.check(&engine.recipe().columns())?;
         Ok(Some(source))
-    }
-
-    /// The limits.
-    fn read(&self) -> Result<Limits, BatchError> {
-        Ok(Limits::read(LIMITS, &self.limits)?)
     }
 }
 
 /// The profile of `batch`, of its columns that have limits. None where there are no limits.
 pub fn profile(job: &Job, batch: &Batch) -> Result<Option<Profile>, BatchError> {
     let Some(source) = &job.snapshot.drift else { return Ok(None) };
-    let fields = fields(&job.engine);
-    let slots = source.read()?.slots(&fields);
-    let columns: Vec<(String, Type)> = slots.iter().map(|slot| fields[*slot].clone()).collect();
-    let mut profile = Profile::new(&columns);
+    let columns = job.engine.recipe().columns();
+    let (mut profile, slots) = limited(&read(&source.limits)?, &columns);
     profile.update_at(&batch.columns, &slots, batch.len());
     Ok(Some(profile))
 }
@@ -115,7 +119,7 @@ pub async fn judge(
     profile: Option<&Profile>,
 ) -> Result<Option<DriftResult>, BatchError> {
     let (Some(source), Some(now)) = (&job.snapshot.drift, profile) else { return Ok(None) };
-    let limits = source.read()?;
+    let limits = read(&source.limits)?;
     let result = match &source.against {
         None => {
             let reason =
@@ -132,7 +136,7 @@ pub async fn judge(
         }
         Some(Against::Profile(url)) => {
             let before = Baseline::read(&job.lake, url).await?;
-            let (drift, unknown) = before.compare(&fields(&job.engine), now);
+            let (drift, unknown) = before.compare(&job.engine.recipe().columns(), now);
             let mut result = DriftResult::new(&limits, &before.run, &drift);
             result.reason = (!unknown.is_empty())
                 .then(|| format!("run {} has no profile of {}", before.run, unknown.join(", ")));
@@ -149,7 +153,7 @@ pub async fn keep(job: &Job, profile: Profile) -> Result<(), BatchError> {
         leat: 1,
         run: name.to_owned(),
         now: timestamp::to_text(as_of),
-        fields: fields(&job.engine),
+        fields: job.engine.recipe().columns(),
         profile: profile.without_texts(),
     };
     let (folder, key) = (job.run.profiles(&job.snapshot.dataset)?, history::key(as_of, name));

@@ -7,7 +7,7 @@
 //! Where limits of drift lie beside the recipe, parts hold a profile of the columns that have limits, and the hour is held
 //! against the fitted state that served most of its rows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display, Formatter};
 
 use futures::{StreamExt, TryStreamExt, stream};
@@ -17,18 +17,17 @@ use leat::engine::Engine;
 use leat::features::FittedState;
 use leat::profile::Profile;
 use leat::quality::over::is_about_row_count;
-use leat::quality::result::{About, Findings, RuleResult, RuleStatus, of_rows_and_set};
+use leat::quality::result::{Findings, RuleResult, RuleStatus, of_rows_and_set};
 use leat::quality::{
     Context, Evaluation, History, Method, Metrics, OtherMetrics, Over, QualityResult, Report,
     Ruleset, is_row_rule,
 };
 use leat::record::Reject;
 use leat::timestamp;
-use leat_lake::{Folder, Lake, Put, recipe_of_hash, split};
+use leat_lake::{Folder, Lake, Put, recipe_of_hash};
 use serde::{Deserialize, Serialize};
 
-use crate::drift::LIMITS;
-pub use crate::drift::fields;
+use crate::drift::{beside, limited, read as read_limits};
 use crate::error::damaged;
 use crate::{BatchError, Rejects, Workshop, names};
 
@@ -67,6 +66,11 @@ impl Hour {
     /// The hour so many hours before.
     pub fn before(self, hours: i64) -> Self {
         Hour(self.0.saturating_sub(hours))
+    }
+
+    /// True if it is over at `now`, in milliseconds since 1970 UTC.
+    pub fn is_over(self, now: i64) -> bool {
+        self.end() <= now
     }
 
     /// When it is over, in milliseconds: what `now()` stands for.
@@ -130,10 +134,7 @@ pub struct News<'a> {
 
 /// The limits of drift that lie beside the recipe at `url`; none where there are none.
 pub async fn limits(lake: &Lake, url: &str) -> Result<Option<Limits>, BatchError> {
-    let folder = lake.folder(split(url).0)?;
-    let Some(bytes) = folder.get(LIMITS).await? else { return Ok(None) };
-    let text = std::str::from_utf8(&bytes).map_err(|why| damaged(folder.url(LIMITS), why))?;
-    Ok(Some(Limits::read(LIMITS, text)?))
+    beside(lake, url).await?.map(|text| read_limits(&text)).transpose()
 }
 
 /// What a recipe asks of an hour, ready for its rows.
@@ -154,20 +155,24 @@ impl HourRules {
         hour: Hour,
         history: &History,
     ) -> Result<Option<Self>, BatchError> {
-        let fields = fields(engine);
+        let fields = engine.recipe().columns();
         let context =
             Context { history: Some(history), ..Context::new(Some(hour.end()), Method::default()) };
         let live = engine.ruleset().and_then(|ruleset| ruleset.live(Over::Hour, &fields));
         let evaluation =
             live.map(|live| Evaluation::within(&live, &fields, &context)).transpose()?;
-        let slots = limits.map(|limits| limits.slots(&fields)).unwrap_or_default();
-        let profile = (!slots.is_empty()).then(|| {
-            let columns: Vec<_> = slots.iter().map(|slot| fields[*slot].clone()).collect();
-            (Profile::new(&columns), slots)
-        });
+        let profile = limits.map(|limits| limited(limits, &fields));
+        let profile = profile.filter(|(_, slots)| !slots.is_empty());
         let some = evaluation.is_some() || profile.is_some();
         let recipe_hash = engine.hash().to_owned();
         Ok(some.then_some(HourRules { evaluation, profile, recipe_hash }))
+    }
+
+    /// The slots of the columns that are counted. What stands in the place of another column makes no difference.
+    pub fn reads(&self) -> BTreeSet<usize> {
+        let mut reads = self.evaluation.as_ref().map(Evaluation::reads).unwrap_or_default();
+        reads.extend(self.profile.iter().flat_map(|(_, slots)| slots));
+        reads
     }
 
     /// Nothing counted yet.
@@ -401,7 +406,7 @@ fn result(
     drift: Option<DriftResult>,
     hour: Hour,
 ) -> Result<QualityResult, BatchError> {
-    let fields = fields(engine);
+    let fields = engine.recipe().columns();
     let no_ruleset = Ruleset::default();
     let ruleset = engine.ruleset().unwrap_or(&no_ruleset);
     let other = |why: OtherMetrics| {
@@ -429,13 +434,8 @@ fn result(
             found.outcome = RuleStatus::Skipped;
         }
     }
-    let about = About {
-        dataset: engine.recipe().name.clone(),
-        run: hour.to_string(),
-        now: hour.end().saturating_mul(1000),
-        recipe: Some((engine.recipe().name.clone(), engine.hash().to_owned())),
-        ruleset_hash: engine.rules().map(|rules| rules.hash().to_owned()),
-    };
+    let now = hour.end().saturating_mul(1000);
+    let about = engine.about(&engine.recipe().name, &hour.to_string(), now);
     let read = part.rows.saturating_add(part.repeats).saturating_add(part.rejects.count());
     let counts = [("read", read), ("already_applied", part.repeats), ("of_other_recipes", others)];
     let findings = Findings {

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use leat::column::Type;
 use leat::profile::Profile;
 use leat::quality::result::SAMPLES;
 use leat::quality::{Context, Evaluation, Method, Metrics, OtherMetrics, Place, Status};
@@ -105,9 +104,7 @@ pub async fn measure(job: &Job, bucket: u32) -> Result<Measures, BatchError> {
 /// earlier runs measured when the run began.
 pub fn evaluation(job: &Job) -> Result<Option<Evaluation>, BatchError> {
     let Some(ruleset) = job.engine.ruleset() else { return Ok(None) };
-    let recipe = job.engine.recipe();
-    let fields: Vec<(String, Type)> =
-        recipe.schema.fields.iter().map(|f| (f.name.clone(), recipe.kind(f))).collect();
+    let fields = job.engine.recipe().columns();
     let history = history::measured(&job.snapshot.history);
     let now = Some(job.snapshot.as_of.div_euclid(1000));
     let context = Context { history: Some(&history), ..Context::new(now, Method::default()) };

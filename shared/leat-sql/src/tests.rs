@@ -34,7 +34,7 @@ fn decoded(recipe: &str, lines: &str) -> (Vec<(String, Type)>, Batch) {
         decoder.line(coordinates, data.as_bytes(), false, &mut batch, &mut rejects);
     }
     assert!(rejects.is_empty(), "{rejects:?}");
-    let fields = recipe.schema.fields.iter().map(|f| (f.name.clone(), recipe.kind(f))).collect();
+    let fields = recipe.columns();
     (fields, batch)
 }
 

@@ -13,12 +13,13 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::column::{Column, Type, Value};
+use crate::column::{Column, Value};
 use crate::decode::{self, Batch, Decoder, Limits, Piece, RawRecord};
 use crate::diagnostic::Diagnostic;
 use crate::features;
 use crate::number;
 use crate::protect::{self, Keys, MissingKeys};
+use crate::quality::result::About;
 use crate::quality::{self, RowAction, RowRules, Ruleset};
 use crate::recipe::plan::{Plan, plan};
 use crate::recipe::{Recipe, Role};
@@ -116,8 +117,7 @@ impl Engine {
         keys: Option<Keys>,
     ) -> Result<Engine, Vec<Diagnostic>> {
         let ruleset = rules.map(|rules| quality::parse(rules.file, rules.text)).transpose()?;
-        let fields: Vec<(String, Type)> =
-            recipe.schema.fields.iter().map(|f| (f.name.clone(), recipe.kind(f))).collect();
+        let fields = recipe.columns();
         let rules = ruleset.as_ref().map(|ruleset| RowRules::compile(ruleset, &fields)).transpose();
         let mut errors = Vec::new();
         let rules = rules.unwrap_or_else(|more| {
@@ -164,6 +164,17 @@ impl Engine {
     /// The rules that judge a row by itself.
     pub fn rules(&self) -> Option<&RowRules> {
         self.rules.as_ref()
+    }
+
+    /// What a record of quality says first: a run over `dataset` at `now`, in microseconds since 1970 UTC, by this recipe.
+    pub fn about(&self, dataset: &str, run: &str, now: i64) -> About {
+        About {
+            dataset: dataset.to_owned(),
+            run: run.to_owned(),
+            now,
+            recipe: Some((self.recipe.name.clone(), self.hash.clone())),
+            ruleset_hash: self.rules.as_ref().map(|rules| rules.hash().to_owned()),
+        }
     }
 
     /// The way from lines to rows.

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use leat::quality::{Evaluation, Method};
 use leat_aws::{Call, Deadline};
-use leat_batch::hour::{MOST_VALUES, fields};
+use leat_batch::hour::MOST_VALUES;
 use leat_batch::{Hour, HourPart};
 use proptest::prelude::*;
 
@@ -286,9 +286,9 @@ proptest! {
             } else if let Some(metrics) = found.and_then(|part| part.metrics) {
                 assert!(rows <= whole.rows);
                 let ruleset = later.model.engine.ruleset().unwrap();
-                let live = ruleset.live(leat::quality::Over::Hour, &fields(&later.model.engine)).unwrap();
+                let live = ruleset.live(leat::quality::Over::Hour, &later.model.engine.recipe().columns()).unwrap();
                 let end = (ARRIVAL as i64 + 3600) * 1000;
-                let rules = Evaluation::compile(&live, &fields(&later.model.engine), Some(end), Method::Column);
+                let rules = Evaluation::compile(&live, &later.model.engine.recipe().columns(), Some(end), Method::Column);
                 let unique = &rules.unwrap().finish(&metrics).unwrap()[0];
                 assert_eq!(unique.outcome, leat::quality::Status::Passed, "{unique:?}");
             }

@@ -91,6 +91,11 @@ impl Recipe {
             Some(Method::Drop) | None => field.kind,
         }
     }
+
+    /// The fields' names with the types of their columns, in the schema's order: the columns of a batch.
+    pub fn columns(&self) -> Vec<(String, Type)> {
+        self.schema.fields.iter().map(|field| (field.name.clone(), self.kind(field))).collect()
+    }
 }
 
 /// SHA-256, in hex, of `value` as JSON. Of structs, lists and sorted maps only: their order is fixed.
