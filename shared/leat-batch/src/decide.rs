@@ -8,13 +8,14 @@ use leat::drift::DriftResult;
 use leat::profile::Profile;
 use leat::quality::report::{self, DRAWN, Page};
 use leat::quality::result::{Findings, RuleResult, of_sorted_rows};
+use leat::quality::tree::Rule;
 use leat::quality::{Outcome, QualityResult, Report, Status};
 use leat::timestamp;
 use leat_lake::Put;
 use serde::{Deserialize, Serialize};
 
 use crate::error::damaged;
-use crate::measure::evaluation;
+use crate::measure::{elsewhere, evaluation};
 use crate::{BatchError, Job, Measures, Rejected, Slices, drift, history, time};
 
 /// Its key in the run's folder.
@@ -225,9 +226,10 @@ fn result(
         RuleResult::new(outcome, places)
     });
     let rejected = measures.rejects.recorded();
-    let outcomes = engine
-        .ruleset()
-        .map(|ruleset| of_sorted_rows(ruleset, &rejected, &measures.warned, of_set, |_| None));
+    let outcomes = engine.ruleset().map(|ruleset| {
+        let skipped = |rule: &Rule| elsewhere(ruleset, rule);
+        of_sorted_rows(ruleset, &rejected, &measures.warned, of_set, skipped)
+    });
     let about = engine.about(&job.snapshot.dataset, job.run.name(), job.snapshot.as_of);
     let counts = [
         ("read", measures.read),

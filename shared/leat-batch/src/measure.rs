@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use leat::profile::Profile;
+use leat::quality::history::asks_for_history;
 use leat::quality::result::SAMPLES;
-use leat::quality::{Context, Evaluation, Method, Metrics, OtherMetrics, Place, Status};
+use leat::quality::tree::Rule;
+use leat::quality::{Context, Evaluation, Method, Metrics, OtherMetrics, Place, Ruleset, Status};
 use serde::{Deserialize, Serialize};
 
 use crate::{BatchError, Bucket, Job, Rejects, drift, history};
@@ -101,14 +103,25 @@ pub async fn measure(job: &Job, bucket: u32) -> Result<Measures, BatchError> {
 }
 
 /// The rules about the data set, ready for its fields; `now()` is the run's logical time, and `last(k)` speaks of what
-/// earlier runs measured when the run began.
+/// earlier runs measured when the run began. Without those that [`elsewhere`] names.
 pub fn evaluation(job: &Job) -> Result<Option<Evaluation>, BatchError> {
     let Some(ruleset) = job.engine.ruleset() else { return Ok(None) };
     let fields = job.engine.recipe().columns();
     let history = history::measured(&job.snapshot.history);
     let now = Some(job.snapshot.as_of.div_euclid(1000));
     let context = Context { history: Some(&history), ..Context::new(now, Method::default()) };
-    Ok(Some(Evaluation::within(&ruleset.about_the_data_set(), &fields, &context)?))
+    let mut asked = ruleset.about_the_data_set();
+    asked.rules.retain(|rule| elsewhere(ruleset, rule).is_none());
+    asked.analyzers.retain(|analyzer| !ruleset.asks_sql(&Rule::Single(analyzer.clone().into())));
+    Ok(Some(Evaluation::within(&asked, &fields, &context)?))
+}
+
+/// Why a run is not asked `rule`, one about the data set; none if it is. A query in SQL that compares with earlier runs is
+/// answered nowhere, as `cleanse` knows none: it stays among the rules of the run, which are refused for it.
+pub fn elsewhere(ruleset: &Ruleset, rule: &Rule) -> Option<&'static str> {
+    (ruleset.asks_sql(rule) && !asks_for_history(rule)).then_some(
+        "`cleanse` asks it of each unit before it is published: there is Spark's SQL, and none here",
+    )
 }
 
 impl Measures {

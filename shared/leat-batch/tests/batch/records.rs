@@ -1,5 +1,6 @@
 //! The record of a run, and what later runs see of it.
 
+use leat::quality::result::RuleStatus;
 use leat::quality::{PastRun, QualityResult};
 use leat::timestamp;
 use leat_batch::{Criteria, Decision, decide, history, measure};
@@ -37,6 +38,26 @@ async fn record(world: &World) -> QualityResult {
     let job = world.job().await.unwrap();
     let decision = Decision::read(&job).await.unwrap();
     serde_json::from_slice(&world.lake().read(&decision.quality).await.unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn queries_are_left_to_spark() {
+    let sql = "CustomSql \"select count(*) from primary\" > 0";
+    let rules = format!("RowCount > 0, (RowCount > 0) OR ({sql}), {sql}, Mean \"amount\" > 0");
+    let world = ruled(&rules).await;
+    world.begin(false, Criteria::default()).await.unwrap();
+    let record = record(&world).await;
+    let skipped = |rule: &&leat::quality::result::RuleResult| rule.outcome == RuleStatus::Skipped;
+    let left: Vec<_> = record.outcomes.iter().filter(skipped).collect();
+    assert_eq!(left.len(), 2);
+    for rule in left {
+        assert!(rule.rule.contains("CustomSql"), "{}", rule.rule);
+        assert!(rule.reason.as_deref().is_some_and(|why| why.contains("`cleanse` asks it")));
+    }
+    // One that nobody could answer.
+    let world = ruled("RowCount > 0, CustomSql \"select 1\" > avg(last(3))").await;
+    let why = world.begin(false, Criteria::default()).await.unwrap_err();
+    assert!(why.to_string().contains("needs an engine for SQL queries"), "{why}");
 }
 
 #[tokio::test]

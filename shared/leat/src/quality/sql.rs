@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sqlparser::dialect::Dialect;
 use sqlparser::tokenizer::{Token, Tokenizer, Word};
 
-use super::tree::{Ruleset, Single};
+use super::tree::{Rule, Ruleset, Single};
 use crate::diagnostic::Diagnostic;
 use crate::recipe::Place;
 
@@ -157,6 +157,16 @@ pub fn names(ruleset: &Ruleset, alias: &str) -> bool {
     let names =
         |token: &Token| word(token).is_some_and(|word| word.value.eq_ignore_ascii_case(alias));
     queries.filter_map(|sql| tokens(sql).ok()).flatten().any(|token| names(&token))
+}
+
+impl Ruleset {
+    /// Whether `rule` asks a query in SQL: `CustomSql`, `DetectAnomalies` of one, or a composite with such a part.
+    pub fn asks_sql(&self, rule: &Rule) -> bool {
+        match rule {
+            Rule::Single(single) => text_of(self, single).is_some(),
+            Rule::Composite(composite) => composite.parts.iter().any(|part| self.asks_sql(part)),
+        }
+    }
 }
 
 /// The query of a rule, an analyzer, or of what `DetectAnomalies` watches.
