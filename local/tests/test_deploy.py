@@ -168,6 +168,7 @@ def test_the_job_keeps_its_limit_and_its_arguments(deployed):
     assert job["ExecutionProperty"] == {"MaxConcurrentRuns": 1}
     assert job["DefaultArguments"]["--leat-cleansed"].startswith(f"s3://{out['LakeBucket']}/")
     assert json.dumps(job["DefaultArguments"]).count("!") == 0
+    assert "--leat-references" not in job["DefaultArguments"]
 
 
 def test_deploying_again_changes_nothing(deployed, tmp_path):

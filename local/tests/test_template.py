@@ -365,7 +365,12 @@ def test_the_ledger_alone_retries_the_job():
     assert job["GlueVersion"] == "5.0"
     arguments = set(job["DefaultArguments"])
     ours = {"--leat-recipe", "--leat-keys", "--leat-cleansed", "--leat-quarantine"}
-    assert ours | {"--leat-buckets"} == {a for a in arguments if a.startswith("--leat")}
+    assert ours | {"--leat-buckets", "--leat-references"} == {a for a in arguments if a.startswith("--leat")}
+    # An argument without a value would be refused by the job.
+    given = job["DefaultArguments"]["--leat-references"]
+    assert given == {"If": ["HasReferences", {"Ref": "QueryReferences"}, {"Ref": "AWS::NoValue"}]}
+    most = f"1 <= arguments.buckets <= {DOCUMENT['Parameters']['EntityBuckets']['MaxValue']}"
+    assert most in (ROOT / "glue/cleanse.py").read_text()
 
 
 def test_the_state_machine_alone_retries_the_features():
