@@ -618,7 +618,7 @@ impl Compiler<'_, '_> {
             Rule::Single(single) => {
                 let Context { history, draft, .. } = *self.on.context;
                 match with_history(self.on.ruleset, single, history.unwrap_or(&History::NONE)) {
-                    Ok((_, true)) if history.is_none() && !draft => {
+                    Ok((_, true)) | Err(Wrong::Now(_)) if history.is_none() && !draft => {
                         self.refuse(rule, &Refusal::Unfit(NO_HISTORY.into()));
                         None
                     }
@@ -949,7 +949,8 @@ mod tests {
                     ColumnValues \"b\" > now(), (RowCount > 0) AND (RowCountMatch \"ref\" = 1.0),\n\
                     DataFreshness \"b\" < 1 days, RowCount > last(3), FileSize \"x/\" > 1 B ]\n\
                     Analyzers = [ ColumnDataType \"a\" ]";
-        let dynamic = "RowCount > avg(last(3)), DetectAnomalies \"RowCount\"";
+        let dynamic =
+            "RowCount > avg(last(3)), RowCount > 1 / last(), DetectAnomalies \"RowCount\"";
         for error in compile(dynamic, Some(NOW)).unwrap_err() {
             assert!(error.message.starts_with(NO_HISTORY), "{error}");
         }

@@ -109,13 +109,20 @@ pub fn without_functions(number: &Number, last: Last<'_>) -> Result<Number, Wron
             Some(value) => Number::Literal(number::to_text(value)),
             None => Number::Null,
         },
-        Number::Chain { first, rest } => Number::Chain {
-            first: Box::new(without_functions(first, last)?),
-            rest: rest
-                .iter()
-                .map(|(sign, x)| Ok((*sign, without_functions(x, last)?)))
-                .collect::<Result<_, Wrong>>()?,
-        },
+        Number::Chain { first, rest } => {
+            let values = Number::Chain {
+                first: Box::new(without_functions(first, last)?),
+                rest: rest
+                    .iter()
+                    .map(|(sign, x)| Ok((*sign, without_functions(x, last)?)))
+                    .collect::<Result<_, Wrong>>()?,
+            };
+            // `10 / last()` has no value until an earlier run gives it one: nothing is wrong with the rule.
+            if is_dynamic(number) {
+                fold_term(&values, &NONE)?;
+            }
+            values
+        }
     })
 }
 

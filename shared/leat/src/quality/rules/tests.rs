@@ -582,6 +582,10 @@ fn earlier_runs() {
     let outcome = case.outcome("Mean \"age\" > last()");
     assert_eq!(outcome.evaluated, "Mean \"age\" > 0.0");
     assert!(outcome.reason.unwrap().starts_with("no earlier run has this metric"));
+    // No earlier run measured it, so that `last()` is 0.
+    let outcome = case.outcome("Mean \"age\" > 10 / last()");
+    assert_eq!(outcome.outcome, Status::Error);
+    assert_eq!(outcome.reason.as_deref(), Some("`10 / 0.0` has no finite value"));
     let outcome = case.outcome("RowCount = index(last(9), 5)");
     assert_eq!(outcome.outcome, Status::Error);
     assert!(outcome.reason.unwrap().contains("there are 3 values of earlier runs"));
