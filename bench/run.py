@@ -298,7 +298,7 @@ def functions():
     return dict(PATH=os.environ["PATH"], AWS_LAMBDA_FUNCTION_MEMORY_SIZE="1769", AWS_LAMBDA_FUNCTION_VERSION="1", AWS_LAMBDA_FUNCTION_NAME="f",
                 AWS_REGION="ap-east-1", AWS_ACCESS_KEY_ID="none", AWS_SECRET_ACCESS_KEY="none", RUST_LOG="error",
                 LEAT_RECIPE=f"file:{recipe}", LEAT_KEYS=f"file:{work}/secret", LEAT_STATE="memory:", LEAT_SINKS=f"file:{work}/rows.jsonl",
-                LEAT_QUARANTINE=f"file:{work}/aside", LEAT_STREAM="memory:")
+                LEAT_QUARANTINE=f"file:{work}/aside", LEAT_LANDING=f"file:{work}/large", LEAT_STREAM="memory:")
 
 
 def main():

@@ -136,6 +136,9 @@ def test_nobody_else_writes_the_streams_landing(deployed):
     landed = {"Bucket": out["LakeBucket"], "Key": "landing/stream/card-transactions/x", "Body": b""}
     for role in ("cleanse", "kinesis-features", "firehose-transform", "s3-glue-trigger"):
         assert refused(as_role(local, role, "s3").put_object, **landed)
+    large = {**landed, "Key": "landing/stream/card-transactions/large/date=2026-01-01/x"}
+    assert not refused(as_role(local, "firehose-transform", "s3").put_object, **large)
+    assert refused(as_role(local, "kinesis-features", "s3").put_object, **large)
 
 
 def test_roles_can_do_what_they_need_and_no_more(deployed):

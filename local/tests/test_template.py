@@ -204,11 +204,13 @@ def test_only_firehose_and_a_replay_write_where_lines_are_believed():
     deny = lake_denials()["OnlyFirehoseWritesTheStreamsLanding"]
     assert deny["Action"] == "s3:PutObject"
     assert deny["Resource"] == {"Sub": "${LakeBucket.Arn}/landing/stream/*"}
-    writers = [{"GetAtt": "FirehoseRole.Arn"}, {"GetAtt": "QuarantineReaderRole.Arn"}]
+    writers = [{"GetAtt": f"{role}.Arn"} for role in ("FirehoseRole", "FirehoseTransformRole", "QuarantineReaderRole")]
     assert deny["Condition"] == {"ArnNotEquals": {"aws:PrincipalArn": writers}}
-    puts = [s for n, s in statements() if n == "QuarantineReaderRole" and "s3:PutObject" in listed(s["Action"])]
-    (put,) = [text(s["Resource"]) for s in puts]
-    assert "/landing/stream/${Recipe}/replayed/*\"" in put, "beside what Firehose writes, not over it"
+    for role, folder in [("QuarantineReaderRole", "replayed"), ("FirehoseTransformRole", "large")]:
+        puts = [text(s["Resource"]) for n, s in statements() if n == role and "s3:PutObject" in listed(s["Action"])]
+        (put,) = [resource for resource in puts if "landing" in resource]
+        assert f"/landing/stream/${{Recipe}}/{folder}/*\"" in put, "beside what Firehose writes, not over it"
+    assert function("firehose-transform")["LEAT_LANDING"]["Sub"].endswith("/landing/stream/${Recipe}/large/")
     datasets = function("s3-glue-trigger")["LEAT_DATASETS"]["Sub"]
     assert '{"prefix":"landing/stream/${Recipe}/","trusted":true}' in datasets
 
@@ -273,7 +275,7 @@ LEDGER = {"LEAT_LEDGER", "LEAT_MANIFESTS", "LEAT_GLUE", "LEAT_DATASETS"}
     [
         ("s3-glue-trigger", LEDGER),
         ("glue-callback", LEDGER),
-        ("firehose-transform", {"LEAT_RECIPE", "LEAT_KEYS", "LEAT_QUARANTINE"}),
+        ("firehose-transform", {"LEAT_RECIPE", "LEAT_KEYS", "LEAT_QUARANTINE", "LEAT_LANDING"}),
         (
             "kinesis-features",
             {"LEAT_RECIPE", "LEAT_KEYS", "LEAT_STATE", "LEAT_SERVING", "LEAT_SINKS"}

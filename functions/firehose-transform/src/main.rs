@@ -32,8 +32,10 @@ async fn main() -> ExitCode {
         })?;
         let aside = Asides::open(&config.quarantine, &lake)
             .map_err(|why| Failure::Config(format!("LEAT_QUARANTINE: {why}")))?;
+        let landing = Asides::open(&config.landing, &lake)
+            .map_err(|why| Failure::Config(format!("LEAT_LANDING: {why}")))?;
         leat_aws::serve(async |event, call| {
-            let (answer, accounts) = handle(&engine, &keys, &aside, event, &call).await?;
+            let (answer, accounts) = handle(&engine, &keys, &aside, &landing, event, &call).await?;
             accounts.report("firehose-transform", &engine.recipe().name);
             Ok(answer)
         })

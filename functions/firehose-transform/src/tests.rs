@@ -80,8 +80,16 @@ fn request(records: &[&[u8]]) -> String {
 }
 
 async fn ask(twin: &Twin, event: &str) -> Result<(Vec<Value>, Accounts), Failure> {
+    ask_with_landing(twin, &Twin::default(), event).await
+}
+
+async fn ask_with_landing(
+    twin: &Twin,
+    landing: &Twin,
+    event: &str,
+) -> Result<(Vec<Value>, Accounts), Failure> {
     let call = Call { request_id: "r".into(), deadline: Deadline::after(Duration::from_secs(60)) };
-    let (answer, accounts) = handle(&engine(), &keys(), twin, event, &call).await?;
+    let (answer, accounts) = handle(&engine(), &keys(), twin, landing, event, &call).await?;
     assert!(accounts.balance(), "{accounts:?}");
     let json = serde_json::to_string(&answer).unwrap();
     assert!(json.len() <= 6 * 1024 * 1024);
@@ -185,14 +193,39 @@ async fn an_answer_never_exceeds_its_bound() {
         "x".repeat(200_000)
     );
     let records: Vec<&[u8]> = (0..40).map(|_| wide.as_bytes()).collect();
-    let twin = Twin::default();
-    let (answers, accounts) = ask(&twin, &request(&records)).await.unwrap();
+    let (twin, landing) = (Twin::default(), Twin::default());
+    let event = request(&records);
+    let (answers, accounts) = ask_with_landing(&twin, &landing, &event).await.unwrap();
     assert_eq!(answers.len(), 40);
-    let ok = answers.iter().filter(|a| a["result"] == "Ok").count() as u64;
+    let ok = answers.iter().filter(|a| a["result"] == "Ok").count();
     assert!((20..40).contains(&ok), "{ok}");
-    let expected =
-        Accounts { received: 40, written: ok, handed_back: 40 - ok, ..Accounts::default() };
-    assert_eq!(accounts, expected);
+    assert!(answers[ok..].iter().all(|a| a["result"] == "Dropped" && a.get("data").is_none()));
+    assert_eq!(accounts, Accounts { received: 40, written: 40, ..Accounts::default() });
+    // What the answer has no room for lands beside it, with its place in the stream.
+    {
+        let objects = landing.objects.borrow();
+        let [(key, lines)] = objects.as_slice() else { panic!("{} objects", objects.len()) };
+        assert_eq!(*key, format!("date=2026-01-01/firehose-s-0-{ok}-0.jsonl"));
+        let at = leat::record::Coordinates {
+            source: key.as_str().into(),
+            shard: "".into(),
+            position: Default::default(),
+            arrival: None,
+        };
+        let record = RawRecord { coordinates: at, data: lines.as_bytes(), landed: true };
+        let checked = engine().check(&[record]).unwrap();
+        let landed = checked.batch.rows.iter().map(|row| &row.coordinates);
+        let landed: Vec<_> = landed.map(|at| (&*at.shard, at.position.sequence.as_str())).collect();
+        let wanted: Vec<String> = (ok..40).map(|n| n.to_string()).collect();
+        assert_eq!(landed, wanted.iter().map(|n| ("s-0", n.as_str())).collect::<Vec<_>>());
+    }
+    // Asked again, it writes the same object; if that cannot be written, all are handed back.
+    ask_with_landing(&twin, &landing, &event).await.unwrap();
+    assert_eq!(landing.objects.borrow()[0], landing.objects.borrow()[1]);
+    let why = ask_with_landing(&twin, &Twin { fails: true, ..Twin::default() }, &event)
+        .await
+        .unwrap_err();
+    assert_eq!(why.word(), "Service.Busy");
 }
 
 #[tokio::test]

@@ -192,10 +192,12 @@ impl Run {
         let recipe = format!("file:{}", self.recipe().display());
         let keys = self.keys();
         let quarantine = format!("file:{}/", folder.join("quarantine").display());
+        let large = format!("file:{}/large/", landing.display());
         let mut variables = vec![
             ("LEAT_RECIPE", recipe.as_str()),
             ("LEAT_KEYS", &keys),
             ("LEAT_QUARANTINE", &quarantine),
+            ("LEAT_LANDING", &large),
         ];
         variables.extend(self.variables.iter().copied());
         let function =
