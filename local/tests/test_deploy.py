@@ -139,6 +139,9 @@ def test_nobody_else_writes_the_streams_landing(deployed):
     large = {**landed, "Key": "landing/stream/card-transactions/large/date=2026-01-01/x"}
     assert not refused(as_role(local, "firehose-transform", "s3").put_object, **large)
     assert refused(as_role(local, "kinesis-features", "s3").put_object, **large)
+    again = {**landed, "Key": "landing/stream/card-transactions/failed/x"}
+    assert not refused(as_role(local, "hand-over", "s3").put_object, **again)
+    assert refused(as_role(local, "firehose-transform", "s3").put_object, **again)
 
 
 def test_roles_can_do_what_they_need_and_no_more(deployed):

@@ -5,6 +5,7 @@ import hashlib
 import json
 import time
 import uuid
+from pathlib import Path
 
 import pytest
 
@@ -120,6 +121,70 @@ def test_records_of_a_stream_carry_their_coordinates(aws, delivery, until):
     assert found[2]["sequenceNumber"] == second["SequenceNumber"]
     assert found[2]["shardId"] == second["ShardId"]
     assert isinstance(found[2]["approximateArrivalTimestamp"], int)
+
+
+def test_what_failed_lands_by_the_hand_over_with_its_place(aws, delivery, function, home, until):
+    stream, arn = aws.stream(shards=2)
+    d = delivery(source=arn)
+
+    def event(number: int, **more) -> bytes:
+        fields = {"transaction_id": f"t{number}", "customer_id": "c", "event_time": 0, **more}
+        return json.dumps(fields, separators=(",", ":")).encode()
+
+    def put(data: bytes, key: str) -> dict:
+        return aws.kinesis.put_record(StreamName=stream, Data=data, PartitionKey=key)
+
+    good = put(event(1, kind="a"), "p")
+    until(lambda: aws.lines(d.lake, "in/kind=a/"))
+    plain = put(event(2, boom=1), "p")
+    users = b"".join(
+        bytes([3 << 3 | 2, len(u)]) + u
+        for u in (b"\x08\x00\x1a" + bytes([len(p)]) + p for p in [event(3, boom=1), event(4, boom=1)])
+    )
+    body = b"\x0a\x01i" + users
+    packed = put(kpl.MAGIC + body + hashlib.md5(body).digest(), "q")
+    until(lambda: len(d.failed()) == 3)
+
+    recipe = Path(__file__).parents[2] / "recipes/card-transactions"
+    for path in recipe.glob("*.*"):
+        aws.s3.upload_file(str(path), d.lake, f"recipe/{path.name}")
+    secret = home / "secret-of-landing"
+    secret.write_bytes(b"a secret for tests alone, of forty-nine characters")
+    places = {"prefixes": [{"prefix": "landing/"}], "cleansed": f"s3://{d.lake}/cleansed/", "start": {"glue": {"job": "j"}}}
+    name = function(
+        "hand-over",
+        LEAT_RECIPE=f"s3://{d.lake}/recipe/recipe.yaml",
+        LEAT_KEYS=f"file:{secret}",
+        LEAT_STATE="memory:",
+        LEAT_STREAM=f"kinesis:{stream}",
+        LEAT_FAILED=f"s3://{d.lake}/failed/",
+        LEAT_LANDING=f"s3://{d.lake}/landing/",
+        LEAT_LEDGER="memory:",
+        LEAT_MANIFESTS=f"s3://{d.lake}/manifests/",
+        LEAT_GLUE="log:",
+        LEAT_DATASETS=json.dumps([{"name": "card-transactions", "bucket": f"s3://{d.lake}", **places}]),
+    )
+
+    def land() -> dict:
+        answer = getattr(aws, "lambda").invoke(FunctionName=name, Payload=b'{"step":"land"}')
+        body = json.loads(answer["Payload"].read())
+        assert "FunctionError" not in answer, body
+        return body
+
+    done = land()
+    assert (done["lines"], done["left"]) == (3, 0)
+    assert aws.keys(d.lake, "failed/") == []
+    landed = {line["transaction_id"]: line["_leat"] for line in aws.lines(d.lake, "landing/")}
+    assert set(landed) == {"t2", "t3", "t4"}, "the first never failed"
+    place = {name: (tag["source"], tag["shard"], tag["seq"], tag["sub"]) for name, tag in landed.items()}
+    assert place == {
+        "t2": (stream, plain["ShardId"], plain["SequenceNumber"], 0),
+        "t3": (stream, packed["ShardId"], packed["SequenceNumber"], 0),
+        "t4": (stream, packed["ShardId"], packed["SequenceNumber"], 1),
+    }
+    assert good["SequenceNumber"] not in json.dumps(landed)
+    assert all(isinstance(tag["arrival"], int) for tag in landed.values())
+    assert land() == {"objects": 0, "lines": 0, "left": 0}
 
 
 def test_results_go_where_they_belong(aws, delivery, until):

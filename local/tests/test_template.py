@@ -204,13 +204,15 @@ def test_only_firehose_and_a_replay_write_where_lines_are_believed():
     deny = lake_denials()["OnlyFirehoseWritesTheStreamsLanding"]
     assert deny["Action"] == "s3:PutObject"
     assert deny["Resource"] == {"Sub": "${LakeBucket.Arn}/landing/stream/*"}
-    writers = [{"GetAtt": f"{role}.Arn"} for role in ("FirehoseRole", "FirehoseTransformRole", "QuarantineReaderRole")]
+    folders = {"FirehoseTransformRole": "large", "HandOverRole": "failed", "QuarantineReaderRole": "replayed"}
+    writers = [{"GetAtt": f"{role}.Arn"} for role in ("FirehoseRole", *folders)]
     assert deny["Condition"] == {"ArnNotEquals": {"aws:PrincipalArn": writers}}
-    for role, folder in [("QuarantineReaderRole", "replayed"), ("FirehoseTransformRole", "large")]:
-        puts = [text(s["Resource"]) for n, s in statements() if n == role and "s3:PutObject" in listed(s["Action"])]
-        (put,) = [resource for resource in puts if "landing" in resource]
+    for role, folder in folders.items():
+        puts = [listed(s["Resource"]) for n, s in statements() if n == role and "s3:PutObject" in listed(s["Action"])]
+        (put,) = [text(resource) for resources in puts for resource in resources if "landing" in text(resource)]
         assert f"/landing/stream/${{Recipe}}/{folder}/*\"" in put, "beside what Firehose writes, not over it"
-    assert function("firehose-transform")["LEAT_LANDING"]["Sub"].endswith("/landing/stream/${Recipe}/large/")
+    for name, folder in [("firehose-transform", "large"), ("hand-over", "failed")]:
+        assert function(name)["LEAT_LANDING"]["Sub"].endswith(f"/landing/stream/${{Recipe}}/{folder}/")
     datasets = function("s3-glue-trigger")["LEAT_DATASETS"]["Sub"]
     assert '{"prefix":"landing/stream/${Recipe}/","trusted":true}' in datasets
 
@@ -288,7 +290,7 @@ LEDGER = {"LEAT_LEDGER", "LEAT_MANIFESTS", "LEAT_GLUE", "LEAT_DATASETS"}
         ("glue-start", {"LEAT_JOBS", "LEAT_LEDGER", "LEAT_GLUE"}),
         (
             "hand-over",
-            {"LEAT_RECIPE", "LEAT_KEYS", "LEAT_STATE", "LEAT_SERVING", "LEAT_STREAM", "LEAT_FAILED"}
+            {"LEAT_RECIPE", "LEAT_KEYS", "LEAT_STATE", "LEAT_SERVING", "LEAT_STREAM", "LEAT_FAILED", "LEAT_LANDING"}
             | {"LEAT_BUFFER_SECONDS", "LEAT_LEDGER", "LEAT_MANIFESTS", "LEAT_DATASETS"},
         ),
     ],

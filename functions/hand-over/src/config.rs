@@ -20,6 +20,8 @@ pub struct Config {
     pub stream: ShardsUrl,
     /// `LEAT_FAILED`: the folder in which Firehose puts what could not be transformed.
     pub failed: String,
+    /// `LEAT_LANDING`: the folder in which what failed lands after all.
+    pub landing: String,
     /// `LEAT_BUFFER_SECONDS`: how long Firehose may hold a record, from its first look at it to the object.
     pub buffer: i64,
 }
@@ -38,6 +40,10 @@ impl Config {
         let stream = reader.required("LEAT_STREAM", "the stream, such as kinesis:<stream>");
         let failed =
             reader.text("LEAT_FAILED", "Firehose's error prefix, such as s3://bucket/failed/");
+        let landing = reader.text(
+            "LEAT_LANDING",
+            "where what failed lands after all, such as s3://bucket/landing/stream/<recipe>/replayed/",
+        );
         let buffer = reader.number("LEAT_BUFFER_SECONDS", 420, 0, 3600);
         reader.finish()?;
         // A missing one is a problem, and `finish` has failed.
@@ -45,7 +51,7 @@ impl Config {
             return Err(Failure::Config("the configuration is wrong".into()));
         };
         let buffer = i64::try_from(buffer).unwrap_or(i64::MAX);
-        Ok(Config { recipe, keys, state, serving, stream, failed, buffer })
+        Ok(Config { recipe, keys, state, serving, stream, failed, landing, buffer })
     }
 }
 
@@ -64,6 +70,7 @@ mod tests {
             "`redis:x`",
             "`sqs:x`",
             "LEAT_FAILED is missing",
+            "LEAT_LANDING is missing",
             "LEAT_BUFFER_SECONDS",
         ] {
             assert!(message.contains(part), "{part} is not in {message}");

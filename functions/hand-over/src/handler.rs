@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::config::Config;
 use crate::load::{self, Live, To};
-use crate::{mark, sealed};
+use crate::{land, mark, sealed};
 
 /// The world, as far as a step needs it.
 pub struct Ports<'a, S, K, T, J> {
@@ -61,6 +61,8 @@ enum Step {
     Snapshot { run_folder: String },
     /// Make the items of a bucket's entities.
     Load { run_folder: String, bucket: u32, from: Option<Live>, to: To },
+    /// Land what failed in Firehose: no step of a promotion, and of no attempt.
+    Land {},
     /// Open what `load` closed: what serves goes on serving.
     Abandon { run_folder: String, bucket: u32, from: Option<Live>, to: To },
 }
@@ -78,7 +80,7 @@ where
 {
     let step: Step = serde_json::from_str(event).map_err(|why| {
         Failure::Input(format!(
-            "not a step of a hand-over (mark, sealed, snapshot, load, abandon): {why}"
+            "not a step of a hand-over (mark, sealed, snapshot, load, abandon, land): {why}"
         ))
     })?;
     let recipe = ports.deployed.recipe().name.as_str();
@@ -111,6 +113,12 @@ where
             ];
             metrics("hand-over", recipe, &counts);
             json(&loaded)
+        }
+        Step::Land {} => {
+            let done = land::land(ports).await?;
+            let counts = [("landed_again", done.lines), ("failed_left", done.left)];
+            metrics("hand-over", recipe, &counts);
+            json(&done)
         }
         Step::Abandon { run_folder, bucket, from, to } => {
             let done = load::abandon(ports, &open(&run_folder)?, bucket, from, &to).await?;

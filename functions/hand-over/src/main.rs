@@ -3,6 +3,7 @@
 
 mod config;
 mod handler;
+mod land;
 mod load;
 mod mark;
 mod sealed;

@@ -3,15 +3,12 @@
 //! Firehose reads a shard in order, but delivers by date and quality: when a shard's sentinel lies in an object, an
 //! earlier record can still wait in the buffer of another. So, in this order: each shard's sentinel is in a published
 //! unit; since that was seen first, Firehose's buffers have run out; every object of landing is known to the ledger, and
-//! none that landed until then still waits for its job; and nothing lies under the error prefix that is to be put
-//! through the transform again. What is published then is listed in a snapshot, from which all buckets are loaded.
+//! none that landed until then still waits for its job; and nothing lies under the error prefix that is to land yet:
+//! [`crate::land`]. What is published then is listed in a snapshot, from which all buckets are loaded.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 
 use futures::{StreamExt, TryStreamExt, stream};
-use leat::decode::{Limits, Piece, RawRecord, expand};
-use leat::record::Coordinates;
 use leat_aws::Failure;
 use leat_batch::{BatchError, Run, Snapshot, Wanted};
 use leat_jobs::object::object;
@@ -23,6 +20,7 @@ use leat_stream::take_over::Sentinels;
 use serde::{Deserialize, Serialize};
 
 use crate::handler::Ports;
+use crate::land::Missed;
 use crate::mark;
 
 /// The key of [`Seen`] in the attempt's folder.
@@ -36,9 +34,6 @@ const FAILED: usize = 1000;
 
 /// Calls at a time.
 const AT_A_TIME: usize = 16;
-
-/// The code of a record that our own transform refused: it was quarantined with its reason, and never lands.
-const REFUSED: &str = "Lambda.ProcessingFailedStatus";
 
 /// What `sealed` answers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -233,7 +228,7 @@ async fn undrained(failed: &Folder) -> Result<Option<String>, Failure> {
     let objects = failed.list("").await.map_err(BatchError::from)?;
     if objects.len() > FAILED {
         return Ok(Some(format!(
-            "{} objects lie in {}: put them through the transform again, or remove what never can be",
+            "{} objects lie in {}: the step `land` lands what can be, each hour; remove what never can",
             objects.len(),
             failed.url("")
         )));
@@ -242,7 +237,8 @@ async fn undrained(failed: &Folder) -> Result<Option<String>, Failure> {
         .map(async |object| {
             let bytes =
                 failed.get(&object.key).await.map_err(BatchError::from)?.unwrap_or_default();
-            Ok::<_, Failure>(is_to_land(&bytes).then(|| object.key.clone()))
+            let nothing = Missed::of(&bytes).is_some_and(|missed| missed.is_empty());
+            Ok::<_, Failure>((!nothing).then(|| object.key.clone()))
         })
         .buffered(AT_A_TIME)
         .try_collect()
@@ -250,61 +246,14 @@ async fn undrained(failed: &Folder) -> Result<Option<String>, Failure> {
     let to_land: Vec<String> = to_land.into_iter().flatten().collect();
     Ok(to_land.first().map(|first| {
         format!(
-            "{} objects with records that failed for another cause than our own refusal are to land yet, {} first: put \
-             them through the transform again, then remove them",
+            "{} objects with records that failed for another cause than our own refusal are to land yet, {} first: the \
+             step `land` does it each hour, as long as the stream keeps them",
             to_land.len(),
             failed.url(first)
         )
     }))
 }
 
-/// True if a record of an object under the error prefix was not refused by our own transform. Of its content only the
-/// code is read.
-fn is_to_land(object: &[u8]) -> bool {
-    #[derive(Deserialize)]
-    struct Wrapper<'a> {
-        #[serde(borrow, rename = "errorCode")]
-        code: Cow<'a, str>,
-    }
-    let coordinates = Coordinates {
-        source: "".into(),
-        shard: "".into(),
-        position: Default::default(),
-        arrival: None,
-    };
-    let record = RawRecord { coordinates, data: object, landed: false };
-    let mut to_land = false;
-    expand(&record, &Limits::default(), &mut |_, piece| {
-        to_land |= match piece {
-            Piece::Line(line) => {
-                let wrapper: Result<Wrapper<'_>, _> = serde_json::from_slice(line);
-                wrapper.map_or(true, |wrapper| wrapper.code != REFUSED)
-            }
-            Piece::Damaged(data, _) => !data.is_empty(),
-        };
-    });
-    to_land
-}
-
 fn folder<S, K, T, J>(ports: &Ports<'_, S, K, T, J>, url: &str) -> Result<Folder, Failure> {
     Ok(ports.lake.folder(url).map_err(BatchError::from)?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_to_land() {
-        let line =
-            |code: &str| format!(r#"{{"attemptsMade":1,"errorCode":"{code}","rawData":"e30="}}"#);
-        let refused = line(REFUSED);
-        assert!(!is_to_land(refused.as_bytes()));
-        assert!(!is_to_land(format!("{refused}\n{refused}\n").as_bytes()));
-        assert!(is_to_land(format!("{refused}\n{}\n", line("Lambda.FunctionTimedOut")).as_bytes()));
-        for other in ["{}", "what?", r#"{"errorCode":7}"#] {
-            assert!(is_to_land(other.as_bytes()), "{other}");
-        }
-        assert!(!is_to_land(b""));
-    }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use leat::decode::RawRecord;
 use leat::engine::{Engine, Source, read};
+use leat::protect::Keys;
 use leat::record::{Coordinates, Position, Sequence, bucket_of};
 use leat::windows::item::{Item, state_key};
 use leat::{cleansed, timestamp};
@@ -12,7 +13,7 @@ use leat_jobs::config::{AnyJobs, AnyTable};
 use leat_jobs::object::object;
 use leat_lake::units::{Decision, Unit, UnitFile};
 use leat_lake::{Folder, Lake, parquet};
-use leat_stream::shards::MemoryShards;
+use leat_stream::shards::{MemoryShards, Shard, Shards};
 use leat_stream::store::{EntityStore, MemoryStore};
 use serde_json::{Value, json};
 
@@ -62,6 +63,7 @@ impl World {
             ("LEAT_STATE", "memory:"),
             ("LEAT_STREAM", "memory:"),
             ("LEAT_FAILED", "memory:lake/failed/"),
+            ("LEAT_LANDING", "memory:lake/landing/stream/world/replayed/"),
             ("LEAT_BUFFER_SECONDS", "60"),
             ("LEAT_SERVING", &format!("file:{}", serving.path().join("serving.json").display())),
         ];
@@ -262,7 +264,7 @@ async fn what_failed_is_drained_first() {
     publish(&ports, "u-1", &history, &["h-1/s-0", "h-1/s-1"]).await;
     publish(&ports, "u-2", &[event("s-1", 1, "B", 4.0), event("s-1", 2, "B", 8.0)], &[]).await;
     step(&ports, json!({"step": "mark", "run_folder": FOLDER}), 1_000).await.unwrap();
-    let failed = |code: &str| format!(r#"{{"errorCode":"{code}","rawData":""}}"#);
+    let failed = |code: &str| format!(r#"{{"errorCode":"{code}","rawData":"e30="}}"#);
     ports
         .lake
         .write("memory:lake/failed/a", failed("Lambda.ProcessingFailedStatus"))
@@ -450,4 +452,84 @@ async fn what_is_no_step() {
     let wrong =
         json!({"step": "load", "run_folder": FOLDER, "bucket": 0, "from": null, "to": wrong});
     assert_eq!(step(&ports, wrong, 0).await.unwrap_err().word(), "Recipe.Invalid");
+}
+
+#[tokio::test]
+async fn what_failed_in_firehose_lands_with_its_place_in_the_stream() {
+    let world = World::new();
+    let mut ports = world.ports().await;
+    let land = json!({"step": "land"});
+    let why = step(&ports, land.clone(), 0).await.unwrap_err();
+    assert_eq!((why.word(), why.to_string().contains("LEAT_KEYS")), ("Config.Invalid", true));
+    let keys = Keys::from_secret(&[7; 32]).unwrap();
+    ports.keys = Some(keys.clone());
+    let line =
+        |id: &str| format!(r#"{{"id":"{id}","who":"A","at":"2026-01-01T00:00:00Z","amount":1}}"#);
+    let two = format!("{}\n{{broken\n{}\n", line("b"), line("c"));
+    let shard = |id: &str| Shard { id: id.into(), hash_key: "0".into() };
+    for (id, data) in
+        [("s-0", line("a")), ("s-0", two.clone()), ("s-1", line("d")), ("s-1", line("e"))]
+    {
+        ports.shards.put(&shard(id), data.as_bytes()).await.unwrap();
+    }
+    let failed = |code: &str, data: &str| {
+        let data = base64_simd::STANDARD.encode_to_string(data);
+        format!("{{\"arrivalTimestamp\":5,\"errorCode\":\"{code}\",\"rawData\":\"{data}\"}}\n")
+    };
+    let (refused, slow) = ("Lambda.ProcessingFailedStatus", "Lambda.FunctionTimedOut");
+    for (key, object) in [
+        ("date=1/x", failed(slow, &two) + &failed(refused, "{")),
+        ("date=1/y", failed(slow, &line("e"))),
+        ("date=1/gone", failed(slow, &line("d")) + &failed(slow, &line("z"))),
+        ("date=1/ours", failed(refused, "{")),
+        ("date=1/what", "?".into()),
+    ] {
+        ports.lake.write(&format!("memory:lake/failed/{key}"), object).await.unwrap();
+    }
+    let done = step(&ports, land.clone(), 0).await.unwrap();
+    assert_eq!(done, json!({"objects": 2, "lines": 4, "left": 2}));
+    let keys_in = async |folder: &str| -> Vec<String> {
+        let listed = ports.lake.folder(folder).unwrap().list("").await.unwrap();
+        listed.into_iter().map(|object| object.key).collect()
+    };
+    // What the stream no longer has, and what cannot be read, stays; and what our own transform refused.
+    assert_eq!(keys_in("memory:lake/failed").await, ["date=1/gone", "date=1/ours", "date=1/what"]);
+    let landing = "memory:lake/landing/stream/world/replayed";
+    let objects = keys_in(landing).await;
+    assert_eq!(objects, ["failed-s-0-2.jsonl", "failed-s-1-1.jsonl"]);
+    let recipe = read(Source { file: "recipe.yaml", text: RECIPE }).unwrap();
+    let reader = Engine::new(recipe, None, Some(keys)).unwrap();
+    let mut found = Vec::new();
+    for key in &objects {
+        let text = ports.lake.read(&format!("{landing}/{key}")).await.unwrap();
+        let at = Coordinates {
+            source: key.as_str().into(),
+            shard: "".into(),
+            position: Position::default(),
+            arrival: None,
+        };
+        let record = RawRecord { coordinates: at, data: &text, landed: true };
+        let checked = reader.check(&[record]).unwrap();
+        assert!(checked.rejects.is_empty());
+        for (row, meta) in checked.batch.rows.iter().enumerate() {
+            let at = &meta.coordinates;
+            let id = checked.batch.columns[0].text(row).unwrap().to_owned();
+            let place = (at.position.sequence.as_str().to_owned(), at.position.line);
+            found.push((id, (at.source.to_string(), at.shard.to_string()), place));
+        }
+    }
+    let expect = |id: &str, shard: &str, sequence: &str, line| {
+        (id.to_owned(), ("memory".to_owned(), shard.to_owned()), (sequence.to_owned(), line))
+    };
+    let wanted = [
+        expect("b", "s-0", "2", 0),
+        expect("c", "s-0", "2", 2),
+        expect("d", "s-1", "1", 0),
+        expect("e", "s-1", "2", 0),
+    ];
+    assert_eq!(found, wanted);
+    // Once more: what is left is looked for again, and lands over itself.
+    let done = step(&ports, land, 0).await.unwrap();
+    assert_eq!(done, json!({"objects": 0, "lines": 1, "left": 2}));
+    assert_eq!(keys_in(landing).await, objects);
 }

@@ -1,11 +1,15 @@
-//! The stream that a function reads, as far as a hand-over needs it: which shards are open, and one record into each.
+//! The stream that a function reads, as far as a hand-over needs it: which shards are open, one record into each, and what
+//! came before once more.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use aws_sdk_kinesis::Client;
-use aws_sdk_kinesis::primitives::Blob;
+use aws_sdk_kinesis::primitives::{Blob, DateTime};
+use aws_sdk_kinesis::types::{self, ShardIteratorType};
 use leat_aws::{Aws, Failure, from_sdk};
 
 /// Shards of a page.
@@ -13,6 +17,9 @@ const PAGE: i32 = 1000;
 
 /// Pages that are read at most.
 const PAGES: usize = 100;
+
+/// All readers of a shard share five reads a second.
+const BETWEEN_READS: Duration = Duration::from_millis(500);
 
 /// An open shard.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,8 +30,36 @@ pub struct Shard {
     pub hash_key: String,
 }
 
+/// A record as the stream keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Its shard's id.
+    pub shard: String,
+    /// Its sequence number.
+    pub sequence: String,
+    /// When the stream took it, in milliseconds since 1970.
+    pub arrival: Option<i64>,
+    /// Its bytes.
+    pub data: Vec<u8>,
+}
+
 /// The stream.
 pub trait Shards {
+    /// The stream's name.
+    fn name(&self) -> &str;
+
+    /// The ids of all shards, of closed ones too that may keep records.
+    async fn all(&self) -> Result<Vec<String>, Failure>;
+
+    /// Hands the records of a shard to `take`, in order, from those that came at `from` (in milliseconds; none is from the
+    /// oldest that is kept) to the newest of now, unless `take` breaks off.
+    async fn read(
+        &self,
+        shard: &str,
+        from: Option<i64>,
+        take: &mut impl FnMut(Kept) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, Failure>;
+
     /// The shards that take records.
     async fn open(&self) -> Result<Vec<Shard>, Failure>;
 
@@ -79,6 +114,32 @@ impl AnyShards {
 }
 
 impl Shards for AnyShards {
+    fn name(&self) -> &str {
+        match self {
+            AnyShards::Kinesis(stream) => stream.name(),
+            AnyShards::Memory(stream) => stream.name(),
+        }
+    }
+
+    async fn all(&self) -> Result<Vec<String>, Failure> {
+        match self {
+            AnyShards::Kinesis(stream) => stream.all().await,
+            AnyShards::Memory(stream) => stream.all().await,
+        }
+    }
+
+    async fn read(
+        &self,
+        shard: &str,
+        from: Option<i64>,
+        take: &mut impl FnMut(Kept) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, Failure> {
+        match self {
+            AnyShards::Kinesis(stream) => stream.read(shard, from, take).await,
+            AnyShards::Memory(stream) => stream.read(shard, from, take).await,
+        }
+    }
+
     async fn open(&self) -> Result<Vec<Shard>, Failure> {
         match self {
             AnyShards::Kinesis(stream) => stream.open().await,
@@ -101,10 +162,10 @@ pub struct KinesisShards {
     stream: String,
 }
 
-impl Shards for KinesisShards {
-    async fn open(&self) -> Result<Vec<Shard>, Failure> {
+impl KinesisShards {
+    async fn list(&self) -> Result<Vec<types::Shard>, Failure> {
         let what = || format!("listing the shards of {}", self.stream);
-        let (mut open, mut next) = (Vec::new(), None);
+        let (mut shards, mut next) = (Vec::new(), None);
         for _ in 0..PAGES {
             let list = self.client.list_shards();
             // A page's token takes the place of the name.
@@ -113,19 +174,75 @@ impl Shards for KinesisShards {
                 Some(token) => list.next_token(token),
             };
             let page = list.send().await.map_err(|why| from_sdk(&what(), &why))?;
-            for shard in page.shards() {
-                let ends = shard.sequence_number_range().and_then(|r| r.ending_sequence_number());
-                let keys = shard.hash_key_range().map(|range| range.starting_hash_key());
-                if let (None, Some(hash_key)) = (ends, keys) {
-                    open.push(Shard { id: shard.shard_id().into(), hash_key: hash_key.into() });
-                }
-            }
             next = page.next_token().map(str::to_owned);
+            shards.extend(page.shards.unwrap_or_default());
             if next.is_none() {
-                return Ok(open);
+                return Ok(shards);
             }
         }
         Err(Failure::Config(format!("{}: more than {PAGES} pages", what())))
+    }
+}
+
+impl Shards for KinesisShards {
+    fn name(&self) -> &str {
+        &self.stream
+    }
+
+    async fn all(&self) -> Result<Vec<String>, Failure> {
+        Ok(self.list().await?.into_iter().map(|shard| shard.shard_id).collect())
+    }
+
+    async fn read(
+        &self,
+        shard: &str,
+        from: Option<i64>,
+        take: &mut impl FnMut(Kept) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, Failure> {
+        let what = format!("reading {shard} of {}", self.stream);
+        let start = self.client.get_shard_iterator().stream_name(&self.stream).shard_id(shard);
+        let start = match from {
+            Some(millis) => start
+                .shard_iterator_type(ShardIteratorType::AtTimestamp)
+                .timestamp(DateTime::from_millis(millis)),
+            None => start.shard_iterator_type(ShardIteratorType::TrimHorizon),
+        };
+        let start = start.send().await.map_err(|why| from_sdk(&what, &why))?;
+        let mut next = start.shard_iterator;
+        while let Some(iterator) = next {
+            let page = self.client.get_records().shard_iterator(iterator).send().await;
+            let page = page.map_err(|why| from_sdk(&what, &why))?;
+            for record in page.records {
+                let arrival = record.approximate_arrival_timestamp;
+                let kept = Kept {
+                    shard: shard.into(),
+                    sequence: record.sequence_number,
+                    arrival: arrival.and_then(|at| at.to_millis().ok()),
+                    data: record.data.into_inner(),
+                };
+                if take(kept).is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+            }
+            if page.millis_behind_latest == Some(0) {
+                break;
+            }
+            next = page.next_shard_iterator;
+            tokio::time::sleep(BETWEEN_READS).await;
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    async fn open(&self) -> Result<Vec<Shard>, Failure> {
+        let is_open = |shard: &types::Shard| {
+            let range = shard.sequence_number_range();
+            range.and_then(|range| range.ending_sequence_number()).is_none()
+        };
+        let open = self.list().await?.into_iter().filter(is_open).filter_map(|shard| {
+            let hash_key = shard.hash_key_range?.starting_hash_key;
+            Some(Shard { id: shard.shard_id, hash_key })
+        });
+        Ok(open.collect())
     }
 
     async fn put(&self, shard: &Shard, data: &[u8]) -> Result<(String, String), Failure> {
@@ -160,6 +277,30 @@ impl MemoryShards {
 }
 
 impl Shards for MemoryShards {
+    fn name(&self) -> &str {
+        "memory"
+    }
+
+    async fn all(&self) -> Result<Vec<String>, Failure> {
+        Ok(self.records().into_keys().collect())
+    }
+
+    async fn read(
+        &self,
+        shard: &str,
+        _: Option<i64>,
+        take: &mut impl FnMut(Kept) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, Failure> {
+        let records = self.records().remove(shard).unwrap_or_default();
+        let kept = records.into_iter().enumerate().map(|(before, data)| Kept {
+            shard: shard.into(),
+            sequence: (before + 1).to_string(),
+            arrival: None,
+            data,
+        });
+        Ok(kept.map(take).find(ControlFlow::is_break).unwrap_or(ControlFlow::Continue(())))
+    }
+
     async fn open(&self) -> Result<Vec<Shard>, Failure> {
         let ids = self.records().into_keys();
         Ok(ids.map(|id| Shard { id, hash_key: "0".into() }).collect())

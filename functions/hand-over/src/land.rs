@@ -1,0 +1,299 @@
+//! `land`: what failed in Firehose for another cause than our own refusal lands after all.
+//!
+//! Firehose's wrapper holds the bytes of a record and not its place in the stream, and without that an event would stand
+//! before the whole stream in every replay. So the stream, which keeps its records for days, is read again: a record with a
+//! line that is missed lands whole, with its coordinates, as the transform lands it. A line of it that had landed counts once
+//! all the same. An object under the error prefix goes when all of its lines were found.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+use std::rc::Rc;
+
+use leat::decode::{Limits, Piece, RawRecord, expand};
+use leat::encode::landed;
+use leat::protect::Keys;
+use leat::record::{Coordinates, Position, Sequence};
+use leat_aws::Failure;
+use leat_batch::BatchError;
+use leat_lake::Folder;
+use leat_stream::shards::{Kept, Shards};
+use serde::{Deserialize, Serialize};
+
+use crate::handler::Ports;
+
+/// The most objects of one call, and the most bytes of their lines, or one object more.
+const OBJECTS: usize = 200;
+const BYTES: usize = 32 * 1024 * 1024;
+/// How far the clocks of the stream and of Firehose may lie apart, and a record wait between them, in milliseconds. What
+/// waited longer is found by reading all that the stream keeps.
+const APART: i64 = 10 * 60 * 1000;
+
+/// The code of a record that our own transform refused: nothing of it can be decoded, and the function of the stream puts it
+/// into quarantine with its reason. It never lands.
+const REFUSED: &str = "Lambda.ProcessingFailedStatus";
+
+/// What `land` answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Landed {
+    /// The objects under the error prefix whose every line was found in the stream, and that are gone.
+    pub objects: u64,
+    /// The lines that landed.
+    pub lines: u64,
+    /// The objects that are left: their records are no longer in the stream, they cannot be read, or they are for the next call.
+    pub left: u64,
+}
+
+/// What an object under the error prefix misses in landing.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Missed {
+    /// The lines that are to land.
+    lines: Vec<Rc<[u8]>>,
+    /// When the first and the last of their records came, in milliseconds; none if one does not say.
+    came: Option<(i64, i64)>,
+}
+
+impl Missed {
+    /// Reads an object: wrappers in JSON, a line each (Amazon Data Firehose, "Handle failure in data transformation"). None
+    /// if it cannot be read.
+    pub fn of(object: &[u8]) -> Option<Missed> {
+        let (mut missed, mut readable) = (Missed::default(), true);
+        let mut came: Option<Vec<i64>> = Some(Vec::new());
+        each_line(object, |line| match line {
+            Ok(line) => match serde_json::from_slice::<Wrapper<'_>>(line) {
+                Ok(wrapper) if wrapper.code == REFUSED => {}
+                Ok(wrapper) => match base64_simd::STANDARD.decode_to_vec(wrapper.data.as_bytes()) {
+                    Ok(data) => {
+                        each_line(&data, |line| missed.lines.extend(line.ok().map(Rc::from)));
+                        came = came.take().zip(wrapper.came()).map(|(mut came, at)| {
+                            came.push(at);
+                            came
+                        });
+                    }
+                    Err(_) => readable = false,
+                },
+                Err(_) => readable = false,
+            },
+            Err(()) => readable &= object.is_empty(),
+        });
+        let came = came.unwrap_or_default();
+        missed.came = came.iter().min().copied().zip(came.iter().max().copied());
+        readable.then_some(missed)
+    }
+
+    /// True if nothing of the object is to land.
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+}
+
+/// Firehose's wrapper, as far as it is read.
+#[derive(Deserialize)]
+struct Wrapper<'a> {
+    #[serde(borrow, rename = "errorCode")]
+    code: Cow<'a, str>,
+    #[serde(borrow, rename = "rawData")]
+    data: Cow<'a, str>,
+    /// In milliseconds; Firehose writes a number, its documentation shows a text.
+    #[serde(default, rename = "arrivalTimestamp")]
+    arrival: serde_json::Value,
+}
+
+impl Wrapper<'_> {
+    fn came(&self) -> Option<i64> {
+        self.arrival.as_i64().or_else(|| self.arrival.as_str()?.parse().ok())
+    }
+}
+
+/// Hands each line of `data` to `each`, and an error for what cannot be opened.
+fn each_line(data: &[u8], mut each: impl FnMut(Result<&[u8], ()>)) {
+    let nowhere = Coordinates {
+        source: "".into(),
+        shard: "".into(),
+        position: Position::default(),
+        arrival: None,
+    };
+    let record = RawRecord { coordinates: nowhere, data, landed: false };
+    expand(&record, &Limits::default(), &mut |_, piece| match piece {
+        Piece::Line(line) => each(Ok(line)),
+        Piece::Damaged(..) => each(Err(())),
+    });
+}
+
+/// Lands what failed, as far as the stream still keeps it.
+pub async fn land<S, K: Shards, T, J>(ports: &Ports<'_, S, K, T, J>) -> Result<Landed, Failure> {
+    let folder = |url: &str| ports.lake.folder(url).map_err(BatchError::from);
+    let (failed, landing) = (folder(&ports.config.failed)?, folder(&ports.config.landing)?);
+    let keys = ports.keys.as_ref().ok_or_else(|| {
+        Failure::Config("LEAT_KEYS is missing: what lands is sealed with it".into())
+    })?;
+    let mut work = Work::gather(&failed).await?;
+    let mut shards = Vec::new();
+    if !work.objects.is_empty() {
+        shards = ports.shards.all().await?;
+    }
+    let since = work.came.map(|(first, last)| (Some(first - APART), last + APART));
+    for (from, until) in since.into_iter().chain([(None, i64::MAX)]) {
+        for shard in &shards {
+            let mut found: Vec<Kept> = Vec::new();
+            let mut take = |kept: Kept| {
+                if work.wanted.is_empty() || kept.arrival.is_some_and(|at| at > until) {
+                    return ControlFlow::Break(());
+                }
+                if work.finds(&kept.data) {
+                    found.push(kept);
+                }
+                ControlFlow::Continue(())
+            };
+            if ports.shards.read(shard, from, &mut take).await?.is_continue() && found.is_empty() {
+                continue;
+            }
+            // What is put and not removed is found again by the next call, and put over itself.
+            work.landed.lines += put(ports, keys, &landing, &found).await?;
+            work.remove(&failed).await?;
+        }
+    }
+    if work.landed.left + work.objects.len() as u64 > 0 {
+        tracing::warn!(
+            objects = work.objects.len(),
+            lines = work.wanted.len(),
+            others = work.landed.left,
+            "under the error prefix lies what is not in the stream, cannot be read, or waits for the next call"
+        );
+    }
+    Ok(Landed { left: work.landed.left + work.objects.len() as u64, ..work.landed })
+}
+
+/// What a call is about.
+#[derive(Default)]
+struct Work {
+    /// The objects with lines that were not found yet.
+    objects: Vec<(String, Missed)>,
+    wanted: HashSet<Rc<[u8]>>,
+    came: Option<(i64, i64)>,
+    landed: Landed,
+}
+
+impl Work {
+    async fn gather(failed: &Folder) -> Result<Work, Failure> {
+        let (mut work, mut bytes, mut all_say) = (Work::default(), 0, true);
+        for object in failed.list("").await.map_err(BatchError::from)? {
+            if bytes >= BYTES || work.objects.len() >= OBJECTS {
+                work.landed.left += 1;
+                continue;
+            }
+            let read = failed.get(&object.key).await.map_err(BatchError::from)?;
+            let Some(missed) = Missed::of(&read.unwrap_or_default()) else {
+                work.landed.left += 1;
+                continue;
+            };
+            if missed.is_empty() {
+                continue;
+            }
+            bytes += missed.lines.iter().map(|line| line.len()).sum::<usize>();
+            work.wanted.extend(missed.lines.iter().cloned());
+            all_say &= missed.came.is_some();
+            let came = work.came.or(missed.came).zip(missed.came);
+            work.came = came.map(|((a, b), (c, d))| (a.min(c), b.max(d)));
+            work.objects.push((object.key, missed));
+        }
+        work.came = work.came.filter(|_| all_say);
+        Ok(work)
+    }
+
+    /// True if a line of the record was wanted; it no longer is.
+    fn finds(&mut self, data: &[u8]) -> bool {
+        let mut some = false;
+        each_line(data, |line| some |= line.is_ok_and(|line| self.wanted.remove(line)));
+        some
+    }
+
+    /// Removes the objects whose every line was found.
+    async fn remove(&mut self, failed: &Folder) -> Result<(), Failure> {
+        let wanted = &self.wanted;
+        let found = |(_, missed): &mut (String, Missed)| {
+            !missed.lines.iter().any(|line| wanted.contains(line))
+        };
+        let done: Vec<_> = self.objects.extract_if(.., found).collect();
+        for (key, _) in done {
+            failed.delete(&key).await.map_err(BatchError::from)?;
+            self.landed.objects += 1;
+        }
+        Ok(())
+    }
+}
+
+/// Lands the records of a shard, and answers how many lines that are.
+async fn put<S, K: Shards, T, J>(
+    ports: &Ports<'_, S, K, T, J>,
+    keys: &Keys,
+    landing: &Folder,
+    found: &[Kept],
+) -> Result<u64, Failure> {
+    let Some(first) = found.first() else { return Ok(0) };
+    let records: Vec<RawRecord<'_>> = found
+        .iter()
+        .map(|kept| {
+            let sequence = Sequence::new(&kept.sequence);
+            let coordinates = Coordinates {
+                source: ports.shards.name().into(),
+                shard: kept.shard.as_str().into(),
+                position: Position { sequence, ..Position::default() },
+                arrival: kept.arrival,
+            };
+            RawRecord { coordinates, data: &kept.data, landed: false }
+        })
+        .collect();
+    let checked = ports.deployed.check(&records);
+    let checked = checked.map_err(|why| Failure::Config(format!("LEAT_KEYS: {why}")))?;
+    let mut lines = Vec::new();
+    for row in 0..checked.batch.len() {
+        landed::line(ports.deployed.recipe(), &checked.batch, row, keys, &mut lines);
+    }
+    for (_, sentinel) in &checked.sentinels {
+        landed::sentinel(sentinel, keys, &mut lines);
+    }
+    if !lines.is_empty() {
+        // By its first record: a repeat writes it again.
+        let key = format!("failed-{}-{}.jsonl", first.shard, first.sequence);
+        landing.put(&key, lines).await.map_err(BatchError::from)?;
+    }
+    Ok((checked.batch.len() + checked.sentinels.len()) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wrapper(code: &str, arrival: &str, data: &[u8]) -> String {
+        let data = base64_simd::STANDARD.encode_to_string(data);
+        format!(
+            r#"{{"attemptsMade":4,"arrivalTimestamp":{arrival},"errorCode":"{code}","rawData":"{data}"}}"#
+        )
+    }
+
+    #[test]
+    fn what_is_missed() {
+        let of = |lines: &[String]| Missed::of(lines.join("\n").as_bytes());
+        let refused = wrapper(REFUSED, "1", b"{");
+        assert_eq!(of(&[]), Some(Missed::default()));
+        assert!(of(&[refused.clone(), refused.clone()]).unwrap().is_empty());
+        let other = wrapper("Lambda.FunctionTimedOut", "5", b"a\n\nb\n");
+        let texts = |missed: &Missed| -> Vec<String> {
+            missed.lines.iter().map(|line| String::from_utf8_lossy(line).into_owned()).collect()
+        };
+        let missed = of(&[refused.clone(), other.clone()]).unwrap();
+        assert_eq!((texts(&missed), missed.came), (vec!["a".into(), "b".into()], Some((5, 5))));
+        // As the documentation shows it, and without a time.
+        let text = wrapper("x", "\"7\"", b"c");
+        assert_eq!(of(&[other.clone(), text]).unwrap().came, Some((5, 7)));
+        assert_eq!(of(&[other.clone(), wrapper("x", "null", b"c")]).unwrap().came, None);
+        // A record that cannot be opened has nothing that could land.
+        assert!(of(&[wrapper("x", "1", b"\x1f\x8b\x08?")]).unwrap().is_empty());
+        for unreadable in
+            ["{}", "what?", r#"{"errorCode":7}"#, r#"{"errorCode":"x","rawData":"!"}"#]
+        {
+            assert_eq!(of(&[refused.clone(), unreadable.into()]), None, "{unreadable}");
+        }
+    }
+}
