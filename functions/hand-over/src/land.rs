@@ -6,10 +6,12 @@
 //! all the same. An object under the error prefix goes when all of its lines were found.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::collections::HashSet;
-use std::ops::ControlFlow;
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
+use futures::{StreamExt, TryStreamExt, stream};
 use leat::decode::{Limits, Piece, RawRecord, expand};
 use leat::encode::landed;
 use leat::protect::Keys;
@@ -22,12 +24,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::handler::Ports;
 
-/// The most objects of one call, and the most bytes of their lines, or one object more.
+/// The most objects that one reading of the stream is about, the most bytes of their lines, or one object more, and between
+/// which times their records came at most, in milliseconds.
 const OBJECTS: usize = 200;
 const BYTES: usize = 32 * 1024 * 1024;
-/// How far the clocks of the stream and of Firehose may lie apart, and a record wait between them, in milliseconds. What
-/// waited longer is found by reading all that the stream keeps.
+const SPAN: i64 = 15 * 60 * 1000;
+/// A call begins no further reading after so long.
+const PATIENCE: Duration = Duration::from_secs(300);
+/// Shards that are read at a time.
+const AT_A_TIME: usize = 32;
+/// How far the clocks of the stream and of Firehose may lie apart, and a record wait between them, in milliseconds.
 const APART: i64 = 10 * 60 * 1000;
+/// How long a record may have waited at most: what did is looked for after all others.
+const LATE: i64 = 6 * 3600 * 1000;
 
 /// The code of a record that our own transform refused: nothing of it can be decoded, and the function of the stream puts it
 /// into quarantine with its reason. It never lands.
@@ -127,103 +136,135 @@ pub async fn land<S, K: Shards, T, J>(ports: &Ports<'_, S, K, T, J>) -> Result<L
     let keys = ports.keys.as_ref().ok_or_else(|| {
         Failure::Config("LEAT_KEYS is missing: what lands is sealed with it".into())
     })?;
-    let mut work = Work::gather(&failed).await?;
-    let mut shards = Vec::new();
-    if !work.objects.is_empty() {
-        shards = ports.shards.all().await?;
-    }
-    let since = work.came.map(|(first, last)| (Some(first - APART), last + APART));
-    for (from, until) in since.into_iter().chain([(None, i64::MAX)]) {
-        for shard in &shards {
-            let mut found: Vec<Kept> = Vec::new();
-            let mut take = |kept: Kept| {
-                if work.wanted.is_empty() || kept.arrival.is_some_and(|at| at > until) {
-                    return ControlFlow::Break(());
-                }
-                if work.finds(&kept.data) {
-                    found.push(kept);
-                }
-                ControlFlow::Continue(())
-            };
-            if ports.shards.read(shard, from, &mut take).await?.is_continue() && found.is_empty() {
-                continue;
+    let (begun, mut landed, mut tried) = (Instant::now(), Landed::default(), HashSet::new());
+    loop {
+        let work = Work::gather(&failed, &tried).await?;
+        landed.left = work.others + work.objects.len() as u64;
+        if work.objects.is_empty() || begun.elapsed() > PATIENCE {
+            break;
+        }
+        landed.lines += round(ports, keys, &landing, &work).await?;
+        let found = work.found.into_inner();
+        for (key, missed) in work.objects {
+            if missed.lines.iter().all(|line| found.contains(line)) {
+                failed.delete(&key).await.map_err(BatchError::from)?;
+                landed.objects += 1;
+            } else {
+                tried.insert(key);
             }
-            // What is put and not removed is found again by the next call, and put over itself.
-            work.landed.lines += put(ports, keys, &landing, &found).await?;
-            work.remove(&failed).await?;
         }
     }
-    if work.landed.left + work.objects.len() as u64 > 0 {
+    if landed.left > 0 {
         tracing::warn!(
-            objects = work.objects.len(),
-            lines = work.wanted.len(),
-            others = work.landed.left,
+            objects = landed.left,
             "under the error prefix lies what is not in the stream, cannot be read, or waits for the next call"
         );
     }
-    Ok(Landed { left: work.landed.left + work.objects.len() as u64, ..work.landed })
+    Ok(landed)
 }
 
-/// What a call is about.
-#[derive(Default)]
+/// Objects that one reading of the stream is about.
+#[derive(Debug, Default)]
 struct Work {
-    /// The objects with lines that were not found yet.
     objects: Vec<(String, Missed)>,
     wanted: HashSet<Rc<[u8]>>,
+    /// Those of `wanted` that are in the stream.
+    found: RefCell<HashSet<Rc<[u8]>>>,
+    /// When the first and the last record came; none if one does not say.
     came: Option<(i64, i64)>,
-    landed: Landed,
+    /// How many other objects something is to be done about.
+    others: u64,
 }
 
 impl Work {
-    async fn gather(failed: &Folder) -> Result<Work, Failure> {
-        let (mut work, mut bytes, mut all_say) = (Work::default(), 0, true);
+    /// The first objects whose records came within a span, but those that were `tried` in vain.
+    async fn gather(failed: &Folder, tried: &HashSet<String>) -> Result<Work, Failure> {
+        let (mut work, mut bytes) = (Work::default(), 0);
         for object in failed.list("").await.map_err(BatchError::from)? {
-            if bytes >= BYTES || work.objects.len() >= OBJECTS {
-                work.landed.left += 1;
+            if tried.contains(&object.key) || bytes >= BYTES || work.objects.len() >= OBJECTS {
+                work.others += 1;
                 continue;
             }
             let read = failed.get(&object.key).await.map_err(BatchError::from)?;
             let Some(missed) = Missed::of(&read.unwrap_or_default()) else {
-                work.landed.left += 1;
+                work.others += 1;
                 continue;
             };
             if missed.is_empty() {
                 continue;
             }
+            let both = work.came.zip(missed.came);
+            let both = both.map(|((a, b), (c, d))| (a.min(c), b.max(d)));
+            let first = work.objects.is_empty();
+            if !first && both.is_none_or(|(from, to)| to.saturating_sub(from) > SPAN) {
+                work.others += 1;
+                continue;
+            }
+            work.came = if first { missed.came } else { both };
             bytes += missed.lines.iter().map(|line| line.len()).sum::<usize>();
             work.wanted.extend(missed.lines.iter().cloned());
-            all_say &= missed.came.is_some();
-            let came = work.came.or(missed.came).zip(missed.came);
-            work.came = came.map(|((a, b), (c, d))| (a.min(c), b.max(d)));
             work.objects.push((object.key, missed));
         }
-        work.came = work.came.filter(|_| all_say);
         Ok(work)
     }
 
-    /// True if a line of the record was wanted; it no longer is.
-    fn finds(&mut self, data: &[u8]) -> bool {
+    /// True if a line of the record is wanted. Who sent the same bytes twice sent two records, and each of them may be the one
+    /// that failed.
+    fn finds(&self, data: &[u8]) -> bool {
         let mut some = false;
-        each_line(data, |line| some |= line.is_ok_and(|line| self.wanted.remove(line)));
+        each_line(data, |line| {
+            let Some(line) = line.ok().and_then(|line| self.wanted.get(line)) else { return };
+            self.found.borrow_mut().insert(line.clone());
+            some = true;
+        });
         some
-    }
-
-    /// Removes the objects whose every line was found.
-    async fn remove(&mut self, failed: &Folder) -> Result<(), Failure> {
-        let wanted = &self.wanted;
-        let found = |(_, missed): &mut (String, Missed)| {
-            !missed.lines.iter().any(|line| wanted.contains(line))
-        };
-        let done: Vec<_> = self.objects.extract_if(.., found).collect();
-        for (key, _) in done {
-            failed.delete(&key).await.map_err(BatchError::from)?;
-            self.landed.objects += 1;
-        }
-        Ok(())
     }
 }
 
-/// Lands the records of a shard, and answers how many lines that are.
+/// Reads the stream for `work`, all shards side by side, and lands what is wanted. Answers how many lines landed.
+async fn round<S, K: Shards, T, J>(
+    ports: &Ports<'_, S, K, T, J>,
+    keys: &Keys,
+    landing: &Folder,
+    work: &Work,
+) -> Result<u64, Failure> {
+    let shards = ports.shards.all().await?;
+    let times = match work.came {
+        Some((first, last)) => {
+            let (from, late) = (first.saturating_sub(APART), first.saturating_sub(LATE));
+            let until = last.saturating_add(APART);
+            vec![(Some(from), until), (Some(late), from)]
+        }
+        None => vec![(None, i64::MAX)],
+    };
+    let mut lines = 0;
+    for (from, until) in times {
+        if work.found.borrow().len() == work.wanted.len() {
+            break;
+        }
+        let shards = stream::iter(&shards).map(async |shard| {
+            let (mut cursor, mut lines) = (ports.shards.stand(shard, from).await?, 0);
+            while let Some(kept) = ports.shards.next(&mut cursor).await? {
+                let count = kept.len();
+                let within = |kept: &Kept| kept.arrival.is_none_or(|at| at <= until);
+                let kept: Vec<Kept> = kept.into_iter().take_while(within).collect();
+                let over = kept.len() < count;
+                let found = kept.into_iter().filter(|kept| work.finds(&kept.data));
+                let found: Vec<Kept> = found.collect();
+                lines += put(ports, keys, landing, &found).await?;
+                if over {
+                    break;
+                }
+            }
+            Ok::<u64, Failure>(lines)
+        });
+        let counts: Vec<u64> = shards.buffer_unordered(AT_A_TIME).try_collect().await?;
+        lines += counts.iter().sum::<u64>();
+    }
+    Ok(lines)
+}
+
+/// Lands records of a shard, and answers how many lines that are.
 async fn put<S, K: Shards, T, J>(
     ports: &Ports<'_, S, K, T, J>,
     keys: &Keys,
@@ -254,7 +295,7 @@ async fn put<S, K: Shards, T, J>(
         landed::sentinel(sentinel, keys, &mut lines);
     }
     if !lines.is_empty() {
-        // By its first record: a repeat writes it again.
+        // By its first record: a repeat writes it again, or other objects with the same lines.
         let key = format!("failed-{}-{}.jsonl", first.shard, first.sequence);
         landing.put(&key, lines).await.map_err(BatchError::from)?;
     }

@@ -2,7 +2,6 @@
 //! came before once more.
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -43,6 +42,14 @@ pub struct Kept {
     pub data: Vec<u8>,
 }
 
+/// Where a reader stands in a shard.
+#[derive(Clone, Debug)]
+pub struct Cursor {
+    shard: String,
+    /// What the store calls the place; none at the end.
+    next: Option<String>,
+}
+
 /// The stream.
 pub trait Shards {
     /// The stream's name.
@@ -51,14 +58,11 @@ pub trait Shards {
     /// The ids of all shards, of closed ones too that may keep records.
     async fn all(&self) -> Result<Vec<String>, Failure>;
 
-    /// Hands the records of a shard to `take`, in order, from those that came at `from` (in milliseconds; none is from the
-    /// oldest that is kept) to the newest of now, unless `take` breaks off.
-    async fn read(
-        &self,
-        shard: &str,
-        from: Option<i64>,
-        take: &mut impl FnMut(Kept) -> ControlFlow<()>,
-    ) -> Result<ControlFlow<()>, Failure>;
+    /// Stands in a shard before the records that came at `from` (in milliseconds; none is before the oldest that is kept).
+    async fn stand(&self, shard: &str, from: Option<i64>) -> Result<Cursor, Failure>;
+
+    /// The next records, in order, perhaps none of them; none at all where the shard ends, as it is now.
+    async fn next(&self, cursor: &mut Cursor) -> Result<Option<Vec<Kept>>, Failure>;
 
     /// The shards that take records.
     async fn open(&self) -> Result<Vec<Shard>, Failure>;
@@ -128,15 +132,17 @@ impl Shards for AnyShards {
         }
     }
 
-    async fn read(
-        &self,
-        shard: &str,
-        from: Option<i64>,
-        take: &mut impl FnMut(Kept) -> ControlFlow<()>,
-    ) -> Result<ControlFlow<()>, Failure> {
+    async fn stand(&self, shard: &str, from: Option<i64>) -> Result<Cursor, Failure> {
         match self {
-            AnyShards::Kinesis(stream) => stream.read(shard, from, take).await,
-            AnyShards::Memory(stream) => stream.read(shard, from, take).await,
+            AnyShards::Kinesis(stream) => stream.stand(shard, from).await,
+            AnyShards::Memory(stream) => stream.stand(shard, from).await,
+        }
+    }
+
+    async fn next(&self, cursor: &mut Cursor) -> Result<Option<Vec<Kept>>, Failure> {
+        match self {
+            AnyShards::Kinesis(stream) => stream.next(cursor).await,
+            AnyShards::Memory(stream) => stream.next(cursor).await,
         }
     }
 
@@ -193,13 +199,7 @@ impl Shards for KinesisShards {
         Ok(self.list().await?.into_iter().map(|shard| shard.shard_id).collect())
     }
 
-    async fn read(
-        &self,
-        shard: &str,
-        from: Option<i64>,
-        take: &mut impl FnMut(Kept) -> ControlFlow<()>,
-    ) -> Result<ControlFlow<()>, Failure> {
-        let what = format!("reading {shard} of {}", self.stream);
+    async fn stand(&self, shard: &str, from: Option<i64>) -> Result<Cursor, Failure> {
         let start = self.client.get_shard_iterator().stream_name(&self.stream).shard_id(shard);
         let start = match from {
             Some(millis) => start
@@ -207,30 +207,27 @@ impl Shards for KinesisShards {
                 .timestamp(DateTime::from_millis(millis)),
             None => start.shard_iterator_type(ShardIteratorType::TrimHorizon),
         };
-        let start = start.send().await.map_err(|why| from_sdk(&what, &why))?;
-        let mut next = start.shard_iterator;
-        while let Some(iterator) = next {
-            let page = self.client.get_records().shard_iterator(iterator).send().await;
-            let page = page.map_err(|why| from_sdk(&what, &why))?;
-            for record in page.records {
-                let arrival = record.approximate_arrival_timestamp;
-                let kept = Kept {
-                    shard: shard.into(),
-                    sequence: record.sequence_number,
-                    arrival: arrival.and_then(|at| at.to_millis().ok()),
-                    data: record.data.into_inner(),
-                };
-                if take(kept).is_break() {
-                    return Ok(ControlFlow::Break(()));
-                }
-            }
-            if page.millis_behind_latest == Some(0) {
-                break;
-            }
-            next = page.next_shard_iterator;
+        let what = || format!("reading {shard} of {}", self.stream);
+        let start = start.send().await.map_err(|why| from_sdk(&what(), &why))?;
+        Ok(Cursor { shard: shard.into(), next: start.shard_iterator })
+    }
+
+    async fn next(&self, cursor: &mut Cursor) -> Result<Option<Vec<Kept>>, Failure> {
+        let Some(place) = cursor.next.take() else { return Ok(None) };
+        let what = || format!("reading {} of {}", cursor.shard, self.stream);
+        let page = self.client.get_records().shard_iterator(place).send().await;
+        let page = page.map_err(|why| from_sdk(&what(), &why))?;
+        if page.millis_behind_latest != Some(0) {
+            cursor.next = page.next_shard_iterator;
             tokio::time::sleep(BETWEEN_READS).await;
         }
-        Ok(ControlFlow::Continue(()))
+        let kept = page.records.into_iter().map(|record| Kept {
+            shard: cursor.shard.clone(),
+            sequence: record.sequence_number,
+            arrival: record.approximate_arrival_timestamp.and_then(|at| at.to_millis().ok()),
+            data: record.data.into_inner(),
+        });
+        Ok(Some(kept.collect()))
     }
 
     async fn open(&self) -> Result<Vec<Shard>, Failure> {
@@ -260,7 +257,7 @@ impl Shards for KinesisShards {
     }
 }
 
-/// Shards in this process, which keep what they are given.
+/// Shards in this process, which keep what they are given. A record came, by their clock, at the millisecond of its number.
 #[derive(Debug, Default)]
 pub struct MemoryShards(Mutex<BTreeMap<String, Vec<Vec<u8>>>>);
 
@@ -285,20 +282,21 @@ impl Shards for MemoryShards {
         Ok(self.records().into_keys().collect())
     }
 
-    async fn read(
-        &self,
-        shard: &str,
-        _: Option<i64>,
-        take: &mut impl FnMut(Kept) -> ControlFlow<()>,
-    ) -> Result<ControlFlow<()>, Failure> {
-        let records = self.records().remove(shard).unwrap_or_default();
-        let kept = records.into_iter().enumerate().map(|(before, data)| Kept {
-            shard: shard.into(),
-            sequence: (before + 1).to_string(),
-            arrival: None,
+    async fn stand(&self, shard: &str, from: Option<i64>) -> Result<Cursor, Failure> {
+        Ok(Cursor { shard: shard.into(), next: Some(from.unwrap_or_default().to_string()) })
+    }
+
+    async fn next(&self, cursor: &mut Cursor) -> Result<Option<Vec<Kept>>, Failure> {
+        let Some(place) = cursor.next.take() else { return Ok(None) };
+        let from = place.parse().unwrap_or(0);
+        let records = self.records().remove(&cursor.shard).unwrap_or_default();
+        let kept = (1_i64..).zip(records).map(|(number, data)| Kept {
+            shard: cursor.shard.clone(),
+            sequence: number.to_string(),
+            arrival: Some(number),
             data,
         });
-        Ok(kept.map(take).find(ControlFlow::is_break).unwrap_or(ControlFlow::Continue(())))
+        Ok(Some(kept.filter(|kept| kept.arrival >= Some(from)).collect()))
     }
 
     async fn open(&self) -> Result<Vec<Shard>, Failure> {
