@@ -7,12 +7,15 @@
 //! are rejected.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use leat::column::Type;
 use leat::decode::{Decoder, Limits};
 use leat::profile::Reading;
 use leat::recipe::{Dialect, Field, Format, Place, Recipe, Schema, UnknownFields};
 use leat::{number, timestamp};
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::answer::Refusal;
@@ -116,12 +119,40 @@ pub struct Looked {
     fields: BTreeMap<String, Seen>,
     /// The columns of Parquet files.
     typed: BTreeMap<String, Type>,
+    /// The names of both, as they came.
+    order: Vec<String>,
+}
+
+/// The members of an object, in its order.
+struct Members(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Read;
+        impl<'de> Visitor<'de> for Read {
+            type Value = Members;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Members, M::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(Read)
+    }
 }
 
 impl Looked {
     /// Fields whose values are lists or maps: Leat has no type for them.
     pub fn nested(&self) -> impl Iterator<Item = &str> {
-        self.fields.iter().filter(|(_, seen)| seen.nested).map(|(name, _)| name.as_str())
+        let nested = |name: &&str| self.fields.get(*name).is_some_and(|seen| seen.nested);
+        self.order.iter().map(String::as_str).filter(nested)
     }
 
     /// What was seen of the field, if its values have no type of their own.
@@ -129,13 +160,14 @@ impl Looked {
         self.fields.get(name).filter(|_| !self.typed.contains_key(name))
     }
 
-    /// A recipe that has only a schema, with the type that `kind` says of each field.
+    /// A recipe that has only a schema, in the data's order, with the type that `kind` says of each field.
     fn recipe(&self, kind: impl Fn(&str, &Seen) -> Type) -> Recipe {
-        let mut typed = self.typed.clone();
-        for (name, seen) in self.fields.iter().filter(|(_, seen)| !seen.nested) {
-            typed.entry(name.clone()).or_insert_with(|| kind(name, seen));
-        }
-        of(typed.into_iter().collect())
+        let told = |name: &String| {
+            let seen = || self.fields.get(name).filter(|seen| !seen.nested);
+            let typed = self.typed.get(name).copied();
+            Some((name.clone(), typed.or_else(|| seen().map(|seen| kind(name, seen)))?))
+        };
+        of(self.order.iter().filter_map(told).collect())
     }
 
     /// With the narrowest types that take all values.
@@ -180,20 +212,27 @@ pub fn recipe(data: &mut Data<'_>) -> Result<Recipe, Refusal> {
 /// Looks at all values of `data`. What comes from standard input is kept to be read again.
 pub fn look(data: &mut Data<'_>) -> Result<Looked, Refusal> {
     data.keep_stdin()?;
-    let mut looked = Looked { typed: data.parquet_columns()?, ..Looked::default() };
+    let typed = data.parquet_columns()?;
+    let order = typed.iter().map(|(name, _)| name.clone()).collect();
+    let mut looked = Looked { typed: typed.into_iter().collect(), order, ..Looked::default() };
     let empty = of(Vec::new());
     let decoder = Decoder::new(&empty, None, Limits::default());
     data.each_line("looking", &empty, &decoder, |piece, format| {
         for row in &piece.batch.rows {
             looked.rows += 1;
             let inside = row.unknown.as_deref().unwrap_or_default();
-            let object: BTreeMap<String, Value> =
-                serde_json::from_str(&format!("{{{inside}}}")).unwrap_or_default();
-            for (name, value) in &object {
+            let Ok(Members(members)) = serde_json::from_str(&format!("{{{inside}}}")) else {
+                continue;
+            };
+            for (name, value) in members {
                 let cell = format == Format::Csv;
-                match looked.fields.get_mut(name) {
-                    Some(seen) => seen.add(value, cell),
-                    None => looked.fields.entry(name.clone()).or_default().add(value, cell),
+                if let Some(seen) = looked.fields.get_mut(&name) {
+                    seen.add(&value, cell);
+                    continue;
+                }
+                looked.fields.entry(name.clone()).or_default().add(&value, cell);
+                if !looked.typed.contains_key(&name) {
+                    looked.order.push(name);
                 }
             }
         }

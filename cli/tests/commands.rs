@@ -214,6 +214,12 @@ fn inferred_recipe_and_rules_hold() {
     assert!(small["rows"].as_u64() <= Some(100), "{small}");
     fs::write(desk.path("empty.jsonl"), "").unwrap();
     desk.refused("infer empty.jsonl --output none", &["no rows to learn from"]);
+    // Roles first, then as the data has it; a field of a later line comes last.
+    fs::write(desk.path("order.jsonl"), "{\"zip\":1,\"b\":2}\n{\"a\":3,\"zip\":4}\n").unwrap();
+    desk.json("infer order.jsonl --output order", 0);
+    let recipe = String::from_utf8(desk.read("order/recipe.yaml")).unwrap();
+    let places = ["{name: zip", "{name: b", "{name: a"].map(|field| recipe.find(field));
+    assert!(places.is_sorted() && places[0].is_some(), "{recipe}");
     // A row of CSV that goes on over lines is not cut.
     fs::write(desk.path("notes.csv"), "note\n\"a\nb\"\n\"c\nd\"\nlast\n").unwrap();
     let two = desk.json("infer notes.csv --output notes --sample 2", 0);

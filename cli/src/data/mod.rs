@@ -5,8 +5,6 @@ mod left_out;
 pub mod listing;
 mod read;
 
-use std::collections::BTreeMap;
-
 use clap::Args;
 use leat::column::Type;
 use leat::decode::{Batch, Decoder};
@@ -187,16 +185,17 @@ impl Data<'_> {
         Ok(())
     }
 
-    /// The columns of all Parquet files and their types; a column of several types is text.
-    pub fn parquet_columns(&self) -> Result<BTreeMap<String, Type>, Refusal> {
-        let mut columns = BTreeMap::new();
+    /// The columns of all Parquet files, in their order, and their types; a column of several types is text.
+    pub fn parquet_columns(&self) -> Result<Vec<(String, Type)>, Refusal> {
+        let mut columns: Vec<(String, Type)> = Vec::new();
         for item in self.items.iter().filter(|item| item.format == Format::Parquet) {
             let progress = Progress::bytes("looking", item.size);
             let source = read::Source { item, landed: false, progress: &progress };
             for (name, kind) in source.parquet_columns(self.places)? {
-                let known = columns.entry(name).or_insert(kind);
-                if *known != kind {
-                    *known = Type::String;
+                match columns.iter_mut().find(|(known, _)| *known == name) {
+                    Some((_, known)) if *known != kind => *known = Type::String,
+                    Some(_) => {}
+                    None => columns.push((name, kind)),
                 }
             }
         }
