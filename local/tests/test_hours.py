@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -95,7 +95,12 @@ def test_an_hour_of_the_stream_is_counted_judged_and_told(stream, until):
     assert world.invoke(event) == {"batchItemFailures": []}
     assert json.loads(world.aws.read(world.lake, part)) == counted
 
-    done = world.judge(until, hour=hour)
+    # Who names an hour that runs is refused: the record would stand.
+    early = world.judge(until, hour=hour)
+    assert early["error"] == "Input.Invalid" and "is not over" in early["cause"]
+    after = datetime.fromisoformat(f"{hour}:07:00+00:00") + timedelta(hours=1)
+    scheduled = after.isoformat().replace("+00:00", "Z")
+    done = world.judge(until, scheduled=scheduled)
     assert done["status"] == "SUCCEEDED", done
     told = world.told(until)
     assert told["detail-type"] == "Data Quality Evaluation Results Available"
@@ -107,7 +112,7 @@ def test_an_hour_of_the_stream_is_counted_judged_and_told(stream, until):
     record = world.aws.read(world.lake, key)
     assert json.loads(record)["rows"] == 6
     # Scheduler starts at least once: the record stands, and is told again.
-    assert world.judge(until, hour=hour)["status"] == "SUCCEEDED"
+    assert world.judge(until, scheduled=scheduled)["status"] == "SUCCEEDED"
     assert world.told(until)["detail"] == detail
     assert world.aws.read(world.lake, key) == record
 
