@@ -1,6 +1,7 @@
 //! The rules of numbers, each in one place: one form of NaN and zero, one parser, one printer, exact sums.
 
 mod exact;
+mod run;
 
 pub use exact::{Comoments, ExactSum, Moments};
 

@@ -7,6 +7,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::run::{MOST, Run};
+
 const DIGITS: usize = 144;
 /// The exponent of the lowest digit: below the smallest product of two doubles (2^−2148), a multiple of 32.
 const LOW: i32 = -2176;
@@ -107,6 +109,11 @@ impl ExactSum {
         self.normalise();
         self.digits.iter_mut().zip(other.digits.iter()).for_each(|(a, b)| *a += b);
         self.pending = 1;
+    }
+
+    /// Adds `whole · 2^exponent`, exactly. `exponent` is that of a double's last bit, or the sum of two such.
+    pub(super) fn add_whole(&mut self, whole: i128, exponent: i32) {
+        self.add_parts(whole.unsigned_abs(), exponent, whole < 0);
     }
 
     fn add_parts(&mut self, mantissa: u128, exponent: i32, negative: bool) {
@@ -256,6 +263,21 @@ impl Moments {
         }
     }
 
+    /// Adds each of `xs` that is finite: what [`Moments::add`] does one by one.
+    pub fn extend(&mut self, xs: &[f64]) {
+        for xs in xs.chunks(MOST) {
+            match Run::of(xs) {
+                Some(run) => self.extend_by(run, xs),
+                None => xs.iter().for_each(|&x| self.add(x)),
+            }
+        }
+    }
+
+    fn extend_by(&mut self, run: Run, xs: &[f64]) {
+        self.count += xs.len() as u64;
+        run.add(xs, &mut self.sum, &mut self.squares);
+    }
+
     /// Adds all that was added to `other`.
     pub fn merge(&mut self, other: &Moments) {
         self.count += other.count;
@@ -301,6 +323,20 @@ impl Comoments {
         }
     }
 
+    /// Adds each pair of `xs` and `ys`, which are as long, that is finite: what [`Comoments::add`] does one by one.
+    pub fn extend(&mut self, xs: &[f64], ys: &[f64]) {
+        for (xs, ys) in xs.chunks(MOST).zip(ys.chunks(MOST)) {
+            match (Run::of(xs), Run::of(ys)) {
+                (Some(x), Some(y)) if xs.len() == ys.len() => {
+                    self.x.extend_by(x, xs);
+                    self.y.extend_by(y, ys);
+                    x.add_products(xs, y, ys, &mut self.products);
+                }
+                _ => xs.iter().zip(ys).for_each(|(&x, &y)| self.add(x, y)),
+            }
+        }
+    }
+
     /// Adds all that was added to `other`.
     pub fn merge(&mut self, other: &Comoments) {
         self.x.merge(&other.x);
@@ -326,6 +362,7 @@ impl Comoments {
 
 #[cfg(test)]
 mod tests {
+    use super::super::run::SPAN;
     use super::*;
     use proptest::prelude::*;
 
@@ -368,6 +405,26 @@ mod tests {
         }
     }
 
+    /// As large, and as far from one another, as a run can hold.
+    #[test]
+    fn a_run_does_not_overflow() {
+        for low in [1.0, 2f64.powi(-1022), 2f64.powi(1023 - SPAN)] {
+            let great = low * (2.0 - f64::EPSILON) * 2f64.powi(SPAN - 1);
+            for sign in [1.0, -1.0] {
+                let mut xs = vec![sign * great; 3 * MOST];
+                xs[7] = sign * low;
+                let (mut one_by_one, mut many) = (Moments::default(), Moments::default());
+                xs.iter().for_each(|&x| one_by_one.add(x));
+                many.extend(&xs);
+                assert!(many == one_by_one, "{low} {sign}");
+                let (mut one_by_one, mut many) = (Comoments::default(), Comoments::default());
+                xs.iter().for_each(|&x| one_by_one.add(x, great));
+                many.extend(&xs, &vec![great; xs.len()]);
+                assert!(many == one_by_one, "{low} {sign}");
+            }
+        }
+    }
+
     #[test]
     fn variance_survives_a_great_mean() {
         let mut moments = Moments::default();
@@ -398,6 +455,34 @@ mod tests {
             let text = serde_json::to_string(&whole).unwrap();
             prop_assert_eq!(&text, &serde_json::to_string(&back).unwrap());
             prop_assert_eq!(&serde_json::from_str::<Moments>(&text).unwrap(), &whole);
+        }
+
+        #[test]
+        fn many_at_once_are_added_as_one_by_one(
+            bits in proptest::collection::vec(any::<u64>(), 0..20),
+            near in proptest::collection::vec((-40i32..40, -1.0..1.0, 0u8..20), 0..300),
+            all in any::<bool>(), cut in 0usize..10,
+        ) {
+            let odd = [0.0, 5e-324, -f64::MIN_POSITIVE, f64::INFINITY, f64::MAX, 1.0, -2.0];
+            let near = near.into_iter().map(|(power, x, how)| match how {
+                0 => odd[power.unsigned_abs() as usize % if all { 7 } else { 1 }],
+                1..5 => x,
+                _ => x * 2f64.powi(power),
+            });
+            let bits = bits.into_iter().filter(|_| all).map(f64::from_bits);
+            let xs: Vec<f64> = near.chain(bits).collect();
+            let ys: Vec<f64> = xs.iter().rev().copied().collect();
+            let (mut moments, mut comoments) = (Moments::default(), Comoments::default());
+            xs.iter().for_each(|&x| moments.add(x));
+            xs.iter().zip(&ys).for_each(|(&x, &y)| comoments.add(x, y));
+            let (mut many, mut pairs) = (Moments::default(), Comoments::default());
+            let cut = cut.min(xs.len());
+            many.extend(&xs[..cut]);
+            many.extend(&xs[cut..]);
+            pairs.extend(&xs[..cut], &ys[..cut]);
+            pairs.extend(&xs[cut..], &ys[cut..]);
+            prop_assert_eq!(many, moments);
+            prop_assert_eq!(pairs, comoments);
         }
 
         #[test]
