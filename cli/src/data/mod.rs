@@ -5,12 +5,14 @@ mod left_out;
 pub mod listing;
 mod read;
 
+use std::collections::BTreeSet;
+
 use clap::Args;
 use leat::column::Type;
 use leat::decode::{Batch, Decoder};
 use leat::engine::Engine;
 use leat::recipe::{Format, Recipe};
-use leat_batch::{Admission, Admitted, Cores, Judged, Part, Piece, TooMuch};
+use leat_batch::{Admission, Admitted, Cores, Judged, Part, Piece, Round, TooMuch};
 
 use crate::answer::Refusal;
 use crate::places::Places;
@@ -107,10 +109,25 @@ impl Data<'_> {
         cores: Cores,
         mut visit: impl FnMut(Vec<Part>) -> Result<(), Refusal>,
     ) -> Result<(), Refusal> {
+        let none = BTreeSet::new();
+        self.rounds(what, recipe, decoder, cores, &none, |round| visit(round.parts))
+    }
+
+    /// As [`Data::columns`]. Of the fields in the slots `tallied` it is enough to know how often each value stands: where a
+    /// file tells, they come as tallies.
+    pub fn rounds(
+        &self,
+        what: &'static str,
+        recipe: &Recipe,
+        decoder: &Decoder,
+        cores: Cores,
+        tallied: &BTreeSet<usize>,
+        mut visit: impl FnMut(Round) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
         let progress = self.progress(what);
         for item in &self.items {
             let source = read::Source { item, landed: self.landed, progress: &progress };
-            source.rounds(self.places, recipe, decoder, cores, &mut visit)?;
+            source.rounds(self.places, recipe, decoder, cores, tallied, &mut visit)?;
         }
         progress.finish();
         Ok(())

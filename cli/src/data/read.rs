@@ -1,5 +1,6 @@
 //! From a file to rows.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use flate2::bufread::MultiGzDecoder;
 use leat::column::Type;
 use leat::decode::{Csv, Decoder, JsonLines, Lines};
 use leat::recipe::{Format, Recipe};
-use leat_batch::{Cores, ParquetRows, Part, Piece, ROWS, RowsError};
+use leat_batch::{Cores, ParquetRows, Part, Piece, ROWS, Round, RowsError};
 use leat_lake::parquet::Reader;
 
 use super::find::{Item, Place};
@@ -82,25 +83,28 @@ impl Source<'_> {
     }
 
     /// Gives the file's rows to `take`, without what belongs to a single one, some hundred thousand at once, in the order of
-    /// the file. Works on all of `cores`.
+    /// the file; the fields in the slots `tallied` as tallies where the file has any. Works on all of `cores`.
     pub fn rounds(
         &self,
         places: &Places,
         recipe: &Recipe,
         decoder: &Decoder,
         cores: Cores,
-        mut take: impl FnMut(Vec<Part>) -> Result<(), Refusal>,
+        tallied: &BTreeSet<usize>,
+        mut take: impl FnMut(Round) -> Result<(), Refusal>,
     ) -> Result<(), Refusal> {
         if self.item.format == Format::Parquet {
             let (pieces, size) = self.parquet_rows(places, recipe, decoder)?;
             let (before, rows, mut done) = (self.progress.position(), pieces.rows().max(1), 0);
-            return pieces.each_round(cores, |round| {
+            return pieces.each_round(cores, tallied, |round| {
                 let round = round.map_err(|why| self.refused(why))?;
-                done += round.iter().map(|part| part.rows + part.rejects.len()).sum::<usize>();
+                done +=
+                    round.parts.iter().map(|part| part.rows + part.rejects.len()).sum::<usize>();
                 self.progress.set(before + size * done as u64 / rows);
                 take(round)
             });
         }
+        let mut take = |parts| take(Round { parts, ..Round::default() });
         if self.item.format == Format::Json {
             return self.json_rounds(places, decoder, cores, Part::from, take);
         }
@@ -306,8 +310,15 @@ impl Source<'_> {
 
     /// The columns of a Parquet file that Leat has types for.
     pub fn parquet_columns(&self, places: &Places) -> Result<Vec<(String, Type)>, Refusal> {
-        let reader = Reader::new(self.bytes(places)?, None)
-            .map_err(|why| Refusal::new(format!("cannot read {}: {why}", self.item.name)))?;
+        let reader = match &self.item.place {
+            // Its end is enough.
+            Place::File(path) => {
+                Reader::new(File::open(path).map_err(|why| self.failed(&why))?, None)
+            }
+            _ => Reader::new(self.bytes(places)?, None),
+        };
+        let reader =
+            reader.map_err(|why| Refusal::new(format!("cannot read {}: {why}", self.item.name)))?;
         Ok(reader.columns().to_vec())
     }
 }

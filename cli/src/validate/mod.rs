@@ -27,7 +27,7 @@ use leat::quality::{
 };
 use leat::recipe::Format;
 use leat::timestamp;
-use leat_batch::{Cores, Part, history};
+use leat_batch::{Cores, Part, Round, history};
 
 use crate::answer::{Answer, Refusal};
 use crate::data::{Data, DataArguments, LeftOut, listing};
@@ -159,7 +159,11 @@ pub fn run(args: &Arguments) -> Result<Answer, Refusal> {
         true => View::of(recipe, &evaluation.reads().into_iter().chain(plotted.clone()).collect()),
         false => View::whole(recipe, decoder),
     };
-    data.columns("validating", &view.recipe, &view.decoder, cores, |mut parts| {
+    let mut tallied = evaluation.tallied();
+    tallied.retain(|slot| !plotted.contains(slot));
+    let tallied = view.slots(&tallied);
+    data.rounds("validating", &view.recipe, &view.decoder, cores, &tallied, |round| {
+        let Round { mut parts, tallies } = round;
         for part in &mut parts {
             left_out.rejects.add(&part.rejects);
             left_out.sentinels += part.sentinels;
@@ -172,7 +176,8 @@ pub fn run(args: &Arguments) -> Result<Answer, Refusal> {
         cores.map(profile.counting_at(&plotted, &rows), profile::Counting::run);
         let parts: Vec<&Part> = parts.iter().collect();
         let rows = cores.map(parts, |part| evaluation.rows(&part.columns, part.rows));
-        cores.map(evaluation.counting(&mut metrics, &rows), Counting::run);
+        let tallies = view.tallies(tallies);
+        cores.map(evaluation.counting(&mut metrics, &rows, &tallies), Counting::run);
         Ok(())
     })?;
     left_out.tell();

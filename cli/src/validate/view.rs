@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use leat::column::{Column, Type};
 use leat::decode::{Decoder, Limits};
+use leat::quality::Tally;
 use leat::recipe::Recipe;
 
 /// How the data is read for the rules.
@@ -32,6 +33,20 @@ impl View {
         recipe.schema.fields = fields.map(|(_, field)| field).collect();
         let decoder = Decoder::new(&recipe, None, Limits::default());
         View { recipe, decoder, places: Some((places, width)) }
+    }
+
+    /// The fields that are read for the rules' columns in `slots`; none if all are read, as something else than rules may then
+    /// look at them.
+    pub fn slots(&self, slots: &BTreeSet<usize>) -> BTreeSet<usize> {
+        let places = self.places.iter().flat_map(|(places, _)| places.iter().enumerate());
+        places.filter(|(_, place)| slots.contains(*place)).map(|(at, _)| at).collect()
+    }
+
+    /// The tallies of fields that were read, by the slots of the rules' columns.
+    pub fn tallies(&self, tallies: Vec<(usize, Tally)>) -> Vec<(usize, Tally)> {
+        let Some((places, _)) = &self.places else { return tallies };
+        let place = |(at, tally)| places.get(at).map(|place| (*place, tally));
+        tallies.into_iter().filter_map(place).collect()
     }
 
     /// The columns that were read where the rules look for them; the others are empty.

@@ -13,12 +13,13 @@ use arrow_array::types::{
     TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type, UInt32Type,
 };
 use arrow_array::{
-    Array, ArrayRef, BooleanArray, Float64Array, Int64Array, PrimitiveArray, RecordBatch,
-    RecordBatchOptions, StringArray, TimestampMicrosecondArray,
+    Array, ArrayRef, BooleanArray, DictionaryArray, Float64Array, Int64Array, PrimitiveArray,
+    RecordBatch, RecordBatchOptions, StringArray, TimestampMicrosecondArray,
 };
 use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{ArrowError, DataType, Field, Schema, TimeUnit};
 use leat::column::{Bits, Column, Texts, Type, Value, Values};
+use leat::quality::Tally;
 
 /// What an array is not, that it would have to be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -180,6 +181,29 @@ pub fn from_array(array: ArrayRef) -> Result<Column, Error> {
     }
 }
 
+/// How often each value of an array stands; none if it has no dictionary with keys of 32 bits, or keys that are not in it.
+pub fn tally(array: &dyn Array) -> Result<Option<Tally>, Error> {
+    let Some(array) = array.as_any().downcast_ref::<DictionaryArray<Int32Type>>() else {
+        return Ok(None);
+    };
+    let values = from_array(array.values().clone())?;
+    let keys = array.keys();
+    // Rows that follow one another are mostly of few values: two counts of each, so that one need not wait for the other.
+    let mut counts = vec![[0u64; 2]; values.len()];
+    let mut add = |row: usize, key: i32| {
+        if let Some(counts) = counts.get_mut(key as usize) {
+            counts[row % 2] += 1;
+        }
+    };
+    match keys.nulls().filter(|nulls| nulls.null_count() > 0) {
+        None => keys.values().iter().enumerate().for_each(|(row, key)| add(row, *key)),
+        Some(nulls) => nulls.valid_indices().for_each(|row| add(row, keys.value(row))),
+    }
+    let counts: Vec<u64> = counts.into_iter().map(|[even, odd]| even + odd).collect();
+    let whole = counts.iter().sum::<u64>() + keys.null_count() as u64 == keys.len() as u64;
+    Ok(whole.then_some(Tally { rows: keys.len(), values, counts }))
+}
+
 /// The columns of a batch, by name.
 pub fn from_batch(batch: RecordBatch) -> Result<Vec<(String, Column)>, Error> {
     let (schema, arrays, _) = batch.into_parts();
@@ -329,8 +353,8 @@ fn dictionary<K: ArrowDictionaryKeyType>(array: &ArrayRef) -> Result<Column, Err
 mod tests {
     use super::*;
     use arrow_array::{
-        DictionaryArray, Float32Array, Int32Array, LargeStringArray, StringViewArray,
-        TimestampNanosecondArray, TimestampSecondArray,
+        Float32Array, Int32Array, LargeStringArray, StringViewArray, TimestampNanosecondArray,
+        TimestampSecondArray,
     };
 
     fn columns() -> Vec<Column> {
@@ -421,6 +445,20 @@ mod tests {
         let mut times = Column::new(Type::Timestamp);
         times.push(Value::Timestamp(-1));
         check(Arc::new(TimestampNanosecondArray::from(vec![-1])), times);
+    }
+
+    #[test]
+    fn values_of_a_dictionary_are_counted() {
+        let array: DictionaryArray<Int32Type> =
+            ["a", "b", "a", "", "a"].into_iter().map(Some).chain([None, Some("b")]).collect();
+        let expected = |rows, counts: &[u64]| {
+            let values = Column::strings(["a", "b", ""].map(Some));
+            Ok(Some(Tally { rows, values, counts: counts.to_vec() }))
+        };
+        assert_eq!(tally(&array), expected(7, &[3, 2, 1]));
+        assert_eq!(tally(&array.slice(2, 4)), expected(4, &[2, 0, 1]));
+        assert_eq!(tally(&array.slice(0, 2)), expected(2, &[1, 1, 0]));
+        assert_eq!(tally(&StringArray::from(vec!["a"])), Ok(None));
     }
 
     #[test]

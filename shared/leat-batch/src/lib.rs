@@ -44,6 +44,6 @@ pub use leat_bucket::{
 };
 pub use measure::{Measures, measure};
 pub use replay::Replay;
-pub use rows::{ParquetRows, Part, ROWS, RowsError};
+pub use rows::{ParquetRows, Part, ROWS, Round, RowsError};
 pub use run::Run;
 pub use snapshot::{LabelFiles, LabelSource, Snapshot, Wanted};

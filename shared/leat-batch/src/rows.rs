@@ -1,6 +1,7 @@
 //! From a Parquet file to rows.
 
 use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use leat::cleansed::{self, CleansedError};
 use leat::column::{Column, Type, Value, Values};
 use leat::decode::{Batch, Decoder};
 use leat::encode::jsonl::Rows;
+use leat::quality::Tally;
 use leat::recipe::{Field, Recipe, Role};
 use leat::record::{Coordinates, Position, Reject, Row, identity_of, identity_of_id};
 use leat::timestamp;
@@ -44,6 +46,30 @@ pub struct Part {
     pub rejects: Vec<Reject>,
     /// As in [`Piece`].
     pub sentinels: u64,
+}
+
+/// What is read together of a file.
+#[derive(Debug, Default)]
+pub struct Round {
+    /// The rows, some thousand in a part.
+    pub parts: Vec<Part>,
+    /// Slots of fields of which no part of some row group has a column with rows, and how often each value stands in them.
+    pub tallies: Vec<(usize, Tally)>,
+}
+
+/// Columns of a row group.
+#[derive(Default)]
+struct Group {
+    /// How many rows each piece has, and its columns; a column that was tallied has none of them.
+    pieces: Vec<(usize, Vec<Column>)>,
+    /// By the field's slot.
+    tallies: Vec<(usize, Tally)>,
+}
+
+/// What was read of a column of a row group.
+enum Read {
+    Pieces(Vec<Column>),
+    Tally(usize, Tally),
 }
 
 impl From<Piece> for Part {
@@ -102,48 +128,113 @@ impl<'e> ParquetRows<'e> {
         &self,
         cores: Cores,
         work: impl Fn(Piece) -> R + Sync,
-        mut take: impl FnMut(Result<R, RowsError>) -> Result<(), E>,
+        take: impl FnMut(Result<R, RowsError>) -> Result<(), E>,
     ) -> Result<(), E> {
         let work = |first, columns| self.piece(first, columns).map(&work);
-        self.rounds_of(cores, work, |made| made.into_iter().try_for_each(&mut take))
+        self.pieces_of(cores, work, take)
     }
 
-    /// As [`ParquetRows::each`], without what belongs to a single row, and all that was read together at once.
+    /// As [`ParquetRows::each`], without what belongs to a single row, and all that was read together at once. Of the fields in
+    /// the slots `tallied` it is enough to know how often each value stands: where the file tells, they come as tallies.
     pub fn each_round<E>(
         &self,
         cores: Cores,
-        mut take: impl FnMut(Result<Vec<Part>, RowsError>) -> Result<(), E>,
+        tallied: &BTreeSet<usize>,
+        mut take: impl FnMut(Result<Round, RowsError>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let work = |first, columns| self.part(first, columns);
-        self.rounds_of(cores, work, |made| take(made.into_iter().collect()))
+        let tallied = self
+            .foreign
+            .as_ref()
+            .map_or_else(BTreeMap::new, |foreign| foreign.tallied(tallied, self.file.columns()));
+        let mut before = 0;
+        for groups in self.rounds() {
+            let round = self.round(cores, &groups, &tallied, &mut before);
+            let wrong = round.is_err();
+            take(round)?;
+            if wrong {
+                break;
+            }
+        }
+        Ok(())
     }
 
-    /// Gives what `work` makes of the pieces, each the number of its first row and its columns, to `take`: what was read
-    /// together at once, up to the first error.
-    fn rounds_of<R: Send, E>(
+    /// The rows of `groups`, of which the first has the number `before` in the file. `tallied` has the slots of columns.
+    fn round(
+        &self,
+        cores: Cores,
+        groups: &[usize],
+        tallied: &BTreeMap<usize, usize>,
+        before: &mut u64,
+    ) -> Result<Round, RowsError> {
+        let (mut pieces, mut tallies, mut starts) = (Vec::new(), Vec::new(), Vec::new());
+        for (at, group) in self.read(cores, groups, tallied)?.into_iter().enumerate() {
+            starts.push(*before);
+            let texts = group.tallies.iter().map(|(_, tally)| longest(&tally.values)).collect();
+            let texts: Arc<[usize]> = texts;
+            for (rows, columns) in group.pieces {
+                pieces.push((at, *before, rows, columns, texts.clone()));
+                *before += rows as u64;
+            }
+            tallies.push(group.tallies);
+        }
+        let parts = cores.map(pieces, |(at, first, rows, columns, texts)| {
+            (at, self.part(first, rows, columns, &texts))
+        });
+        let mut of_groups: Vec<Vec<_>> = groups.iter().map(|_| Vec::new()).collect();
+        parts.into_iter().for_each(|(at, part)| of_groups[at].push(part));
+        let mut round = Round::default();
+        for (at, parts) in of_groups.into_iter().enumerate() {
+            let parts: Option<Vec<_>> = parts.into_iter().map(Result::transpose).collect();
+            if let Some(parts) = parts {
+                round.tallies.append(&mut tallies[at]);
+                for part in parts {
+                    round.parts.push(part?);
+                }
+                continue;
+            }
+            // A row is refused, or is another one than it was in the file: the tallies have it.
+            let mut first = starts[at];
+            let read = self.read(cores, &groups[at..=at], &BTreeMap::new())?;
+            let pieces = read.into_iter().flat_map(|group| group.pieces);
+            let pieces: Vec<_> = pieces
+                .map(|(rows, columns)| {
+                    first += rows as u64;
+                    (first - rows as u64, columns)
+                })
+                .collect();
+            let parts = cores.map(pieces, |(first, columns)| self.piece(first, columns));
+            for part in parts {
+                round.parts.push(part?.into());
+            }
+        }
+        Ok(round)
+    }
+
+    /// Gives what `work` makes of the pieces, each the number of its first row and its columns, to `take`, in their order, up to
+    /// the first error.
+    fn pieces_of<R: Send, E>(
         &self,
         cores: Cores,
         work: impl Fn(u64, Vec<Column>) -> Result<R, RowsError> + Sync,
-        mut take: impl FnMut(Vec<Result<R, RowsError>>) -> Result<(), E>,
+        mut take: impl FnMut(Result<R, RowsError>) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut before = 0;
         for round in self.rounds() {
-            let read = match self.read(cores, &round) {
+            let read = match self.read(cores, &round, &BTreeMap::new()) {
                 Ok(read) => read,
-                Err(why) => return take(vec![Err(why)]),
+                Err(why) => return take(Err(why)),
             };
-            let mut pieces = Vec::with_capacity(read.len());
-            for columns in read {
-                let rows = columns.first().map_or(0, Column::len);
+            let mut pieces = Vec::new();
+            for (rows, columns) in read.into_iter().flat_map(|group| group.pieces) {
                 pieces.push((before, columns));
                 before += rows as u64;
             }
-            let mut made = cores.map(pieces, |(first, columns)| work(first, columns));
-            let wrong = made.iter().position(Result::is_err);
-            made.truncate(wrong.map_or(made.len(), |at| at + 1));
-            take(made)?;
-            if wrong.is_some() {
-                return Ok(());
+            for made in cores.map(pieces, |(first, columns)| work(first, columns)) {
+                let wrong = made.is_err();
+                take(made)?;
+                if wrong {
+                    return Ok(());
+                }
             }
         }
         Ok(())
@@ -165,48 +256,60 @@ impl<'e> ParquetRows<'e> {
         rounds
     }
 
-    /// The columns of the pieces of row groups.
-    fn read(&self, cores: Cores, groups: &[usize]) -> Result<Vec<Vec<Column>>, RowsError> {
+    /// The columns of row groups; of those in `tallied`, whose fields it names, tallies where there are any.
+    fn read(
+        &self,
+        cores: Cores,
+        groups: &[usize],
+        tallied: &BTreeMap<usize, usize>,
+    ) -> Result<Vec<Group>, RowsError> {
         let width = self.file.columns().len();
         let mut tasks: Vec<(usize, usize)> =
             groups.iter().flat_map(|&group| (0..width).map(move |at| (group, at))).collect();
         // What takes longest first, so that no core waits for another at the end.
         tasks.sort_by_key(|&(group, at)| Reverse(self.file.bytes_of(group, at)));
-        let mut read =
-            cores.map(tasks, |(group, at)| ((group, at), self.file.column(group, at, ROWS)));
+        let mut read = cores.map(tasks, |(group, at)| {
+            let tally =
+                tallied.get(&at).and_then(|&slot| Some((slot, self.file.tally(group, at)?)));
+            let read = match tally {
+                Some((slot, tally)) => Ok(Read::Tally(slot, tally)),
+                None => self.file.column(group, at, ROWS).map(Read::Pieces),
+            };
+            ((group, at), read)
+        });
         read.sort_by_key(|(task, _)| *task);
         let mut read = read.into_iter().map(|(_, column)| column);
-        let mut pieces = Vec::new();
-        for _ in groups {
+        let sizes: Vec<u64> = self.file.groups().collect();
+        let mut made = Vec::new();
+        for &group in groups {
             let columns = read.by_ref().take(width).collect::<Result<Vec<_>, _>>()?;
-            let mut columns: Vec<_> = columns.into_iter().map(Vec::into_iter).collect();
-            loop {
-                let piece: Vec<Column> = columns.iter_mut().filter_map(Iterator::next).collect();
-                let rows = piece.first().map_or(0, Column::len);
-                if rows == 0 {
-                    break;
-                }
-                if piece.len() < width || piece.iter().any(|column| column.len() != rows) {
-                    let why = "its columns differ in length";
-                    return Err(ParquetError::File(why.into()).into());
-                }
-                pieces.push(piece);
-            }
+            let size = sizes.get(group).copied().unwrap_or_default();
+            made.push(cut(columns, usize::try_from(size).unwrap_or_default())?);
         }
-        Ok(pieces)
+        Ok(made)
     }
 
-    /// As [`ParquetRows::piece`], without what belongs to a single row.
-    fn part(&self, first: u64, columns: Vec<Column>) -> Result<Part, RowsError> {
+    /// The rows of the columns of a piece, as [`ParquetRows::piece`] has them, without what belongs to a single row. Where columns
+    /// were tallied, `texts` has the longest text of each: it is none if not all rows are what they are in the file.
+    fn part(
+        &self,
+        first: u64,
+        rows: usize,
+        columns: Vec<Column>,
+        texts: &[usize],
+    ) -> Result<Option<Part>, RowsError> {
         if let Some(foreign) = &self.foreign {
-            let mut plain = vec![true; columns.first().map_or(0, Column::len)];
-            let made = foreign.straight(&columns, &mut plain);
+            let mut plain = vec![true; rows];
+            let made = foreign.straight(&columns, texts, &mut plain);
             if !plain.contains(&false) {
-                let columns = foreign.placed(made, columns, plain.len());
-                return Ok(Part { columns, rows: plain.len(), ..Part::default() });
+                let columns = foreign.placed(made, columns, rows);
+                return Ok(Some(Part { columns, rows, ..Part::default() }));
             }
         }
-        self.piece(first, columns).map(Part::from)
+        match texts {
+            [] => self.piece(first, columns).map(|piece| Some(piece.into())),
+            _ => Ok(None),
+        }
     }
 
     /// The rows of the columns of a piece, of which the first has the number `first` in the file.
@@ -215,6 +318,51 @@ impl<'e> ParquetRows<'e> {
             Some(foreign) => Ok(foreign.piece(first, columns, self.decoder)),
             None => Ok(Piece { batch: cleansed::read(self.recipe, columns)?, ..Piece::default() }),
         }
+    }
+}
+
+/// Cuts the columns of a row group of `rows` rows into pieces.
+fn cut(columns: Vec<Read>, rows: usize) -> Result<Group, RowsError> {
+    let differ = || ParquetError::File("its columns differ in length".into());
+    let mut group = Group::default();
+    if columns.is_empty() {
+        return Ok(group);
+    }
+    let mut pieces: Vec<Option<_>> = Vec::with_capacity(columns.len());
+    for column in columns {
+        pieces.push(match column {
+            Read::Pieces(pieces) => Some(pieces.into_iter()),
+            Read::Tally(slot, tally) => {
+                if tally.rows != rows {
+                    return Err(differ().into());
+                }
+                group.tallies.push((slot, tally));
+                None
+            }
+        });
+    }
+    let mut left = rows;
+    loop {
+        let mut found: Vec<Option<Column>> = Vec::with_capacity(pieces.len());
+        found.extend(pieces.iter_mut().map(|pieces| match pieces {
+            Some(pieces) => pieces.next(),
+            None => Some(Column::new(Type::String)),
+        }));
+        // Whoever has no column but tallied ones has as many rows as the row group says.
+        let read = |(of, _): &(&Option<_>, &Option<Column>)| of.is_some();
+        let mut lengths = pieces.iter().zip(&found).filter(read).map(|(_, column)| column);
+        let rows = match lengths.clone().next() {
+            Some(column) => column.as_ref().map_or(0, Column::len),
+            None => left.min(ROWS),
+        };
+        if rows == 0 {
+            return Ok(group);
+        }
+        if lengths.any(|column| column.as_ref().map(Column::len) != Some(rows)) {
+            return Err(differ().into());
+        }
+        left = left.saturating_sub(rows);
+        group.pieces.push((rows, found.into_iter().flatten().collect()));
     }
 }
 
@@ -270,6 +418,21 @@ impl<'e> Foreign<'e> {
         }
     }
 
+    /// Of the fields in `slots` those whose values are their columns', whatever they are, and may be tallied; by their columns.
+    fn tallied(
+        &self,
+        slots: &BTreeSet<usize>,
+        columns: &[(String, Type)],
+    ) -> BTreeMap<usize, usize> {
+        let column = |&slot: &usize| {
+            let field = self.fields.get(slot)?;
+            let required = matches!(field.role, Some(Role::Id | Role::Entity | Role::EventTime));
+            let at = self.columns[slot].filter(|at| columns[*at].1 == Type::String)?;
+            (field.kind == Type::String && !required && self.texts.is_some()).then_some((at, slot))
+        };
+        slots.iter().filter_map(column).collect()
+    }
+
     fn piece(&self, first: u64, columns: Vec<Column>, decoder: &Decoder) -> Piece {
         let rows = columns.first().map_or(0, Column::len);
         // Counted for the piece, not for the threads: nobody else has its numbers of users.
@@ -281,7 +444,7 @@ impl<'e> Foreign<'e> {
             arrival: None,
         };
         let mut plain = vec![true; rows];
-        let made = self.straight(&columns, &mut plain);
+        let made = self.straight(&columns, &[], &mut plain);
         let mut piece = Piece::new(decoder);
         let (mut odd, mut line) = (Vec::new(), Vec::new());
         for row in (0..rows).filter(|&row| !plain[row]) {
@@ -333,13 +496,25 @@ impl<'e> Foreign<'e> {
     }
 
     /// For each field whose values are other than those of its column, its values. Takes from `plain` the rows whose values
-    /// are refused or not known here.
-    fn straight(&self, columns: &[Column], plain: &mut [bool]) -> Vec<Option<Column>> {
+    /// are refused or not known here. `texts` has the longest text of each column that was tallied: if there might be a row
+    /// that is refused for them, all are.
+    fn straight(
+        &self,
+        columns: &[Column],
+        texts: &[usize],
+        plain: &mut [bool],
+    ) -> Vec<Option<Column>> {
         let Some(most) = self.texts else {
             plain.fill(false);
             return Vec::new();
         };
-        if columns.iter().map(longest).sum::<usize>() > most {
+        let longest_row = columns.iter().map(longest).chain(texts.iter().copied()).sum::<usize>();
+        let refused = texts.iter().any(|text| *text > self.text);
+        if refused || (longest_row > most && !texts.is_empty()) {
+            plain.fill(false);
+            return Vec::new();
+        }
+        if longest_row > most {
             let bytes = |row| columns.iter().map(|column| bytes_of(column, row)).sum::<usize>();
             take(plain, |row| bytes(row) > most);
         }

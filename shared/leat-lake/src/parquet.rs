@@ -6,9 +6,10 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use arrow_schema::{FieldRef, SchemaRef};
+use arrow_schema::{DataType, FieldRef, Schema, SchemaRef};
 use bytes::Bytes;
 use leat::column::{Column, Type};
+use leat::quality::Tally;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
@@ -18,7 +19,8 @@ use parquet::arrow::arrow_reader::{
 use parquet::arrow::arrow_writer::{
     ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves,
 };
-use parquet::basic::{Compression, ZstdLevel};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::properties::WriterProperties;
 use parquet::file::reader::ChunkReader;
 use parquet::file::writer::SerializedFileWriter;
@@ -26,6 +28,8 @@ use parquet::schema::types::ColumnPath;
 
 /// Rows that are read at a time.
 const ROWS: usize = 8192;
+/// A row group of more rows is not read at once: 16 MiB of numbers in a dictionary.
+const MOST_AT_ONCE: usize = 1 << 22;
 
 /// Why a file could not be read or written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -105,6 +109,8 @@ impl Iterator for Reader {
 pub struct File {
     bytes: Bytes,
     metadata: ArrowReaderMetadata,
+    /// The same, with texts as numbers of a dictionary, if they can be read so.
+    coded: Option<ArrowReaderMetadata>,
     columns: Vec<(String, Type)>,
     roots: Vec<usize>,
 }
@@ -114,7 +120,8 @@ impl File {
     pub fn open(bytes: Bytes, wanted: Option<&[&str]>) -> Result<Self, ParquetError> {
         let metadata = footer(&bytes)?;
         let (columns, roots) = pick(&metadata, wanted)?;
-        Ok(File { bytes, metadata, columns, roots })
+        let coded = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+        Ok(File { bytes, coded: with_texts(&metadata, &coded), metadata, columns, roots })
     }
 
     /// As [`File::open`], to count rows by: with the first column that has a type of ours, if there is one.
@@ -125,7 +132,7 @@ impl File {
             metadata.schema().fields().iter().find(of_ours).map(|field| field.name().clone());
         let (columns, roots) =
             pick(&metadata, Some(&first.iter().map(String::as_str).collect::<Vec<_>>()))?;
-        Ok(File { bytes, metadata, columns, roots })
+        Ok(File { bytes, metadata, coded: None, columns, roots })
     }
 
     /// Names and types of the columns, in the order wanted.
@@ -153,26 +160,87 @@ impl File {
         column: usize,
         rows: usize,
     ) -> Result<Vec<Column>, ParquetError> {
-        let roots = self.roots.get(column).copied();
-        let mask = ProjectionMask::roots(self.metadata.parquet_schema(), roots);
-        let (bytes, metadata) = (self.bytes.clone(), self.metadata.clone());
-        let batches = ParquetRecordBatchReaderBuilder::new_with_metadata(bytes, metadata)
-            .with_row_groups(vec![group])
-            .with_projection(mask)
-            .with_batch_size(rows)
-            .build()
-            .map_err(unreadable)?;
         let mut pieces = Vec::new();
-        for batch in batches {
+        for batch in self.batches(&self.metadata, group, column, rows)? {
             let found = leat_arrow::from_batch(batch.map_err(unreadable)?)?;
             pieces.extend(found.into_iter().map(|(_, column)| column));
         }
         Ok(pieces)
     }
+
+    /// How often each value of the column at `column`, of those wanted, stands in the row group `group`; none if its values are
+    /// no texts that are kept in a dictionary, or cannot be read as such: [`File::column`] says why.
+    pub fn tally(&self, group: usize, column: usize) -> Option<Tally> {
+        let of_group = self.metadata.metadata().row_groups().get(group)?;
+        let root = self.roots.get(column).filter(|_| self.is_text(column))?;
+        if !is_coded(of_group.columns().get(*root)?) {
+            return None;
+        }
+        // A dictionary is that of a row group, which is read at once.
+        let rows = usize::try_from(of_group.num_rows()).ok()?;
+        if !(1..=MOST_AT_ONCE).contains(&rows) {
+            return None;
+        }
+        let mut batches = self.batches(self.coded.as_ref()?, group, column, rows).ok()?;
+        let batch = batches.next()?.ok()?;
+        let whole = batches.next().is_none() && batch.num_rows() == rows;
+        leat_arrow::tally(batch.column(0)).ok().flatten().filter(|_| whole)
+    }
+
+    fn is_text(&self, column: usize) -> bool {
+        // A column within others stands not where its root does.
+        let flat =
+            self.metadata.schema().fields().len() == self.metadata.parquet_schema().num_columns();
+        flat && self.columns.get(column).is_some_and(|(_, kind)| *kind == Type::String)
+    }
+
+    fn batches(
+        &self,
+        metadata: &ArrowReaderMetadata,
+        group: usize,
+        column: usize,
+        rows: usize,
+    ) -> Result<ParquetRecordBatchReader, ParquetError> {
+        let roots = self.roots.get(column).copied();
+        let mask = ProjectionMask::roots(metadata.parquet_schema(), roots);
+        ParquetRecordBatchReaderBuilder::new_with_metadata(self.bytes.clone(), metadata.clone())
+            .with_row_groups(vec![group])
+            .with_projection(mask)
+            .with_batch_size(rows)
+            .build()
+            .map_err(unreadable)
+    }
 }
 
+/// Whether the values of a column of a row group are kept in a dictionary: all of them, as far as the footer tells.
+fn is_coded(chunk: &ColumnChunkMetaData) -> bool {
+    let dictionary = [Encoding::RLE_DICTIONARY, Encoding::PLAIN_DICTIONARY];
+    match chunk.page_encoding_stats_mask() {
+        Some(pages) => dictionary.into_iter().any(|encoding| pages.is_only(encoding)),
+        // Not every writer tells of its pages. One that gave up its dictionary on the way makes reading slower here, not wrong.
+        None => dictionary.into_iter().any(|encoding| chunk.encodings_mask().is_set(encoding)),
+    }
+}
+
+/// The footer, with texts in the layout of ours, in whatever layout they were when the file was written: they need not be copied
+/// to have it.
 fn footer(file: &impl ChunkReader) -> Result<ArrowReaderMetadata, ParquetError> {
-    ArrowReaderMetadata::load(file, ArrowReaderOptions::default()).map_err(unreadable)
+    let metadata = ArrowReaderMetadata::load(file, ArrowReaderOptions::default());
+    let metadata = metadata.map_err(unreadable)?;
+    Ok(with_texts(&metadata, &DataType::Utf8).unwrap_or(metadata))
+}
+
+/// `metadata` with columns of text in the layout `layout`; none if they cannot be read so.
+fn with_texts(metadata: &ArrowReaderMetadata, layout: &DataType) -> Option<ArrowReaderMetadata> {
+    let schema = metadata.schema();
+    let of_text = |field: &FieldRef| match leat_arrow::kind_of(field.data_type()) {
+        Some(Type::String) => Arc::new(field.as_ref().clone().with_data_type(layout.clone())),
+        _ => field.clone(),
+    };
+    let fields: Vec<FieldRef> = schema.fields().iter().map(of_text).collect();
+    let schema = Schema::new_with_metadata(fields, schema.metadata().clone());
+    let options = ArrowReaderOptions::new().with_schema(Arc::new(schema));
+    ArrowReaderMetadata::try_new(metadata.metadata().clone(), options).ok()
 }
 
 /// The columns `wanted`, all if none are named, and where each stands in the file.
@@ -411,6 +479,56 @@ mod tests {
         }
         let error = File::open(bytes, Some(&["nothing"])).err().unwrap();
         assert_eq!(error, ParquetError::NoColumn("nothing".into()));
+    }
+
+    #[test]
+    fn texts_of_a_dictionary_are_counted() {
+        let text = |row: usize| (!row.is_multiple_of(4)).then_some(["a", "b", "ä"][row % 3]);
+        let some: Vec<Option<&str>> = (0..9_000).map(text).collect();
+        let unlike: Vec<String> = (0..200_000).map(|i| format!("{i:x>12}")).collect();
+        for (texts, coded) in [
+            (Column::strings(some.iter().copied()), true),
+            (Column::nulls(Type::String, 5), true),
+            // More than a dictionary holds: its first pages have one.
+            (Column::strings(unlike.iter().map(|text| Some(text.as_str()))), false),
+        ] {
+            let columns = [("n".to_owned(), Type::Long), ("text".to_owned(), Type::String)];
+            let longs = Column::longs((0..texts.len() as i64).map(Some));
+            let bytes = to_bytes(&columns, vec![longs, texts.clone()]).unwrap();
+            let file = File::open(bytes, Some(&["text", "n"])).unwrap();
+            assert!(file.tally(0, 1).is_none() && file.tally(1, 0).is_none());
+            let tally = file.tally(0, 0);
+            assert_eq!(tally.is_some(), coded);
+            let Some(tally) = tally else { continue };
+            assert_eq!(tally.rows, texts.len());
+            let count =
+                |text| (0..texts.len()).filter(|&row| texts.text(row) == Some(text)).count();
+            let values = (0..tally.values.len()).map(|at| tally.values.text(at).unwrap());
+            let counts: Vec<u64> = values.map(|text| count(text) as u64).collect();
+            assert_eq!(tally.counts, counts);
+            assert_eq!(counts.iter().sum::<u64>() as usize, texts.validity().count_ones());
+        }
+    }
+
+    #[test]
+    fn texts_of_any_layout_are_ours() {
+        use arrow_array::{ArrayRef, DictionaryArray, LargeStringArray, RecordBatch, types};
+        let texts = [Some("a"), None, Some("ä"), Some("a")];
+        let large: ArrayRef = Arc::new(LargeStringArray::from(texts.to_vec()));
+        let coded: DictionaryArray<types::Int8Type> = texts.into_iter().collect();
+        let batch = RecordBatch::try_from_iter([("large", large), ("coded", Arc::new(coded) as _)]);
+        let batch = batch.unwrap();
+        let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        let bytes = Bytes::from(writer.into_inner().unwrap());
+        let expected = vec![Column::strings(texts); 2];
+        assert_eq!(read(Reader::new(bytes.clone(), None).unwrap()), expected);
+        let file = File::open(bytes, None).unwrap();
+        for (at, column) in expected.iter().enumerate() {
+            assert_eq!(file.column(0, at, 4).as_deref(), Ok(std::slice::from_ref(column)));
+            let tally = file.tally(0, at).unwrap();
+            assert_eq!((tally.rows, tally.counts), (4, vec![2, 1]));
+        }
     }
 
     #[test]

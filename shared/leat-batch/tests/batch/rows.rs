@@ -1,5 +1,6 @@
 //! Rows of Parquet files that Leat did not make: each is what it would be as a line.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZero;
 
 use bytes::Bytes;
@@ -10,7 +11,7 @@ use leat::engine::{self, Source};
 use leat::recipe::Recipe;
 use leat::record::{Coordinates, Position, Reject};
 use leat::timestamp;
-use leat_batch::{Cores, ParquetRows, Piece, ROWS, RowsError};
+use leat_batch::{Cores, ParquetRows, Piece, ROWS, Round, RowsError};
 use leat_lake::parquet;
 use proptest::prelude::*;
 
@@ -81,8 +82,8 @@ fn same(columns: &[(&str, Column)], recipe: &Recipe, cores: usize) -> Piece {
     let decoder = decoder(recipe);
     let rows = ParquetRows::open(file(columns), "file", recipe, &decoder).unwrap();
     let (mut all, mut rejects) = (decoder.batch().columns, Vec::new());
-    rows.each_round(Cores::new(NonZero::new(cores).unwrap()), |round| {
-        for part in round? {
+    rows.each_round(Cores::new(NonZero::new(cores).unwrap()), &BTreeSet::new(), |round| {
+        for part in round?.parts {
             assert!(part.columns.iter().all(|column| column.len() == part.rows));
             all.iter_mut().zip(&part.columns).for_each(|(all, column)| all.append(column));
             rejects.extend(part.rejects);
@@ -90,8 +91,67 @@ fn same(columns: &[(&str, Column)], recipe: &Recipe, cores: usize) -> Piece {
         Ok::<_, RowsError>(())
     })
     .unwrap();
-    assert_eq!((all, rejects), (found.batch.columns.clone(), found.rejects.clone()));
+    assert_eq!((&all, rejects), (&found.batch.columns, found.rejects.clone()));
+    let slots = 0..FIELDS.len();
+    for tallied in [slots.clone().collect(), slots.filter(|slot| slot % 2 == 0).collect()] {
+        assert_eq!(counted(columns, recipe, cores, &tallied), of_values(&found.batch.columns));
+    }
     found
+}
+
+type Counts = Vec<BTreeMap<String, u64>>;
+
+/// How often each value stands in each of `columns`.
+fn of_values(columns: &[Column]) -> Counts {
+    let of = |column: &Column| {
+        let mut counts = BTreeMap::new();
+        for row in 0..column.len() {
+            *counts.entry(format!("{:?}", column.get(row))).or_default() += 1;
+        }
+        counts
+    };
+    columns.iter().map(of).collect()
+}
+
+/// The same, of a file whose columns in the slots `tallied` need not be read value by value.
+fn counted(
+    columns: &[(&str, Column)],
+    recipe: &Recipe,
+    cores: usize,
+    tallied: &BTreeSet<usize>,
+) -> Counts {
+    let decoder = decoder(recipe);
+    let rows = ParquetRows::open(file(columns), "file", recipe, &decoder).unwrap();
+    let (mut all, mut counts) = (decoder.batch().columns, of_values(&decoder.batch().columns));
+    rows.each_round(Cores::new(NonZero::new(cores).unwrap()), tallied, |round| {
+        let round = round?;
+        let tallies: BTreeSet<usize> = round.tallies.iter().map(|(slot, _)| *slot).collect();
+        assert!(tallies.is_subset(tallied));
+        for part in &round.parts {
+            for (slot, column) in part.columns.iter().enumerate() {
+                // These files have a row group each.
+                assert_eq!(column.len(), if tallies.contains(&slot) { 0 } else { part.rows });
+                all[slot].append(column);
+            }
+        }
+        for (slot, tally) in round.tallies {
+            let there: u64 = tally.counts.iter().sum();
+            assert_eq!(tally.rows, round.parts.iter().map(|part| part.rows).sum::<usize>());
+            for (value, count) in tally.counts.iter().enumerate().filter(|(_, count)| **count > 0) {
+                let value = format!("{:?}", tally.values.get(value));
+                *counts[slot].entry(value).or_default() += count;
+            }
+            if there < tally.rows as u64 {
+                *counts[slot].entry("Null".into()).or_default() += tally.rows as u64 - there;
+            }
+        }
+        Ok::<_, RowsError>(())
+    })
+    .unwrap();
+    for (counts, more) in counts.iter_mut().zip(of_values(&all)) {
+        more.into_iter().for_each(|(value, count)| *counts.entry(value).or_default() += count);
+    }
+    counts
 }
 
 /// A column of `kind` whose values are mostly good for the field `name`.
@@ -194,6 +254,29 @@ fn pieces_follow_one_another() {
         assert_eq!(piece.batch.len(), 2 * ROWS + 17);
     }
     assert_eq!(same(&good(0), &recipe, 2).batch.len(), 0);
+}
+
+#[test]
+fn texts_of_a_dictionary_are_tallied() {
+    let recipe = recipe("string", "[]");
+    let (rows, decoder) = (ROWS + 9, decoder(&recipe));
+    let text = |n: usize| (!n.is_multiple_of(7)).then_some(["x", "", "yy"][n % 3]);
+    let mut columns = good(rows as i64);
+    columns.push(("note", Column::strings((0..rows).map(text))));
+    // What a row must have is looked at in each row.
+    let all: BTreeSet<usize> = (0..FIELDS.len()).collect();
+    let file = ParquetRows::open(file(&columns), "file", &recipe, &decoder).unwrap();
+    let mut found = Vec::new();
+    let take = |round: Result<Round, RowsError>| {
+        let round = round?;
+        assert_eq!(round.parts.iter().map(|part| part.rows).collect::<Vec<_>>(), [ROWS, 9]);
+        found.extend(round.tallies);
+        Ok::<_, RowsError>(())
+    };
+    file.each_round(Cores::ONE, &all, take).unwrap();
+    let [(6, tally)] = &found[..] else { panic!("{found:?}") };
+    assert_eq!((tally.rows, tally.values.len()), (rows, 3));
+    same(&columns, &recipe, 2);
 }
 
 #[test]

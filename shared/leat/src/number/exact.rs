@@ -408,8 +408,8 @@ mod tests {
     /// As large, and as far from one another, as a run can hold.
     #[test]
     fn a_run_does_not_overflow() {
-        for low in [1.0, 2f64.powi(-1022), 2f64.powi(1023 - SPAN)] {
-            let great = low * (2.0 - f64::EPSILON) * 2f64.powi(SPAN - 1);
+        for low in [1.0, f64::MIN_POSITIVE, libm::scalbn(1.0, 1023 - SPAN)] {
+            let great = libm::scalbn(low * (2.0 - f64::EPSILON), SPAN - 1);
             for sign in [1.0, -1.0] {
                 let mut xs = vec![sign * great; 3 * MOST];
                 xs[7] = sign * low;
@@ -467,7 +467,7 @@ mod tests {
             let near = near.into_iter().map(|(power, x, how)| match how {
                 0 => odd[power.unsigned_abs() as usize % if all { 7 } else { 1 }],
                 1..5 => x,
-                _ => x * 2f64.powi(power),
+                _ => libm::scalbn(x, power),
             });
             let bits = bits.into_iter().filter(|_| all).map(f64::from_bits);
             let xs: Vec<f64> = near.chain(bits).collect();

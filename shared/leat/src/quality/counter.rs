@@ -13,6 +13,7 @@ use super::predicate::Predicate;
 use super::reference::Keyed;
 use super::row_rule::RowRule;
 use super::row_test::{Finding, RowTest};
+use super::tally::Tally;
 use crate::column::{Bits, Column, Values};
 use crate::number::{Comoments, Moments, canonical};
 
@@ -229,18 +230,32 @@ impl Counter {
                 passing.into_iter().for_each(|passes| findings.add(Finding::of(passes)));
             }
             (Count::Moments(slot), State::Moments(moments)) => {
-                each_number(rows, filter, *slot, |x| moments.add(x));
+                match filter.is_none().then(|| doubles(rows, *slot)).flatten() {
+                    Some(values) => moments.extend(values),
+                    None => {
+                        let mut values = Vec::with_capacity(rows.count);
+                        each_number(rows, filter, *slot, |x| values.push(x));
+                        moments.extend(&values);
+                    }
+                }
             }
             (Count::Extent(slot), State::Extent(extent)) => {
                 each_number(rows, filter, *slot, |x| extent.add(x));
             }
             (Count::Comoments(x, y), State::Comoments(comoments)) => {
+                let both = filter.is_none().then(|| doubles(rows, *x).zip(doubles(rows, *y)));
+                if let Some((xs, ys)) = both.flatten() {
+                    return comoments.extend(xs, ys);
+                }
                 let (Some(x), Some(y)) = (columns.get(*x), columns.get(*y)) else { return };
+                let (mut xs, mut ys) = (Vec::new(), Vec::new());
                 rows.each(filter, |row| {
                     if let (Some(x), Some(y)) = (x.number(row), y.number(row)) {
-                        comoments.add(x, y);
+                        xs.push(x);
+                        ys.push(y);
                     }
                 });
+                comoments.extend(&xs, &ys);
             }
             (Count::Lengths(slot), State::Extent(extent)) => {
                 let Some(column) = columns.get(*slot) else { return };
@@ -249,16 +264,70 @@ impl Counter {
                 });
             }
             (Count::Frequencies(slots), State::Frequencies(frequencies)) => {
-                rows.each(filter, |row| {
-                    let (hash, nulls) = hasher.row(columns, slots, row);
-                    if nulls < slots.len() {
-                        frequencies.add(hash);
+                let mut hashes = Vec::with_capacity(rows.count);
+                match slots[..] {
+                    [slot] => {
+                        let Some(column) = columns.get(slot) else { return };
+                        let counted = (0..rows.count).filter(|row| rows.keeps(filter, *row));
+                        hasher.column(column, counted, |hash| hashes.push(hash));
                     }
-                });
+                    _ => rows.each(filter, |row| {
+                        let (hash, nulls) = hasher.row(columns, slots, row);
+                        if nulls < slots.len() {
+                            hashes.push(hash);
+                        }
+                    }),
+                }
+                frequencies.add_each(&hashes);
+            }
+            (Count::Complete(slots), State::Number(number)) if filter.is_none() => {
+                let complete = match slots[..] {
+                    [slot] => {
+                        columns.get(slot).map_or(0, |column| match column.len() == rows.count {
+                            true => column.validity().count_ones(),
+                            false => (0..rows.count).filter(|row| column.is_valid(*row)).count(),
+                        })
+                    }
+                    _ => (0..rows.count)
+                        .filter(|row| self.what.takes(&mut hasher, columns, *row))
+                        .count(),
+                };
+                *number = number.saturating_add(complete as u64);
             }
             (what, State::Number(number)) => rows.each(filter, |row| {
                 *number = number.saturating_add(u64::from(what.takes(&mut hasher, columns, row)));
             }),
+            _ => {}
+        }
+    }
+
+    /// Whether a tally of the column in `slot` takes the place of its values.
+    pub fn takes_tally(&self, slot: usize) -> bool {
+        let of = match &self.what {
+            Count::Complete(slots) | Count::Frequencies(slots) => slots.as_slice(),
+            _ => return false,
+        };
+        of == [slot] && self.filter.is_none()
+    }
+
+    /// Counts the rows that `tally` is of, if it takes the place of what is counted here.
+    pub fn tally(&self, state: &mut State, slot: usize, tally: &Tally) {
+        if !self.takes_tally(slot) {
+            return;
+        }
+        match state {
+            State::Frequencies(frequencies) => {
+                let (rows, counts): (Vec<usize>, Vec<u64>) = tally.there().unzip();
+                let (mut hasher, mut hashes) = (ValueHasher::default(), Vec::new());
+                hashes.reserve_exact(rows.len());
+                hasher.column(&tally.values, rows.into_iter(), |hash| hashes.push(hash));
+                frequencies.add_times(&hashes, &counts);
+            }
+            State::Number(number) => {
+                let complete =
+                    tally.there().fold(0u64, |sum, (_, count)| sum.saturating_add(count));
+                *number = number.saturating_add(complete);
+            }
             _ => {}
         }
     }
@@ -300,6 +369,15 @@ impl Count {
             }
             _ => false,
         }
+    }
+}
+
+/// The values of a column of doubles without null.
+fn doubles<'a>(rows: &Rows<'a>, slot: usize) -> Option<&'a [f64]> {
+    let column = rows.columns.get(slot).filter(|column| column.validity().all())?;
+    match column.values() {
+        Values::Double(values) => values.get(..rows.count),
+        _ => None,
     }
 }
 

@@ -24,6 +24,7 @@ use super::rules::{
     row_share::CompositeShare,
 };
 use super::sql::{Answer, Query};
+use super::tally::Tally;
 use super::tree::{Composite, Condition, Date, Joiner, Number, Rule, Ruleset, Single, Test};
 use crate::column::{Column, Type};
 use crate::diagnostic::Diagnostic;
@@ -144,12 +145,16 @@ pub struct Counting<'m> {
     counter: &'m Counter,
     state: &'m mut State,
     parts: &'m [Rows<'m>],
+    tallies: &'m [(usize, Tally)],
 }
 
 impl Counting<'_> {
     /// Counts.
     pub fn run(self) {
         self.parts.iter().for_each(|part| self.counter.update(self.state, part));
+        for (slot, tally) in self.tallies {
+            self.counter.tally(self.state, *slot, tally);
+        }
     }
 }
 
@@ -299,6 +304,21 @@ impl Evaluation {
         reads
     }
 
+    /// The slots of the columns of which the rules ask no more than how often each value stands: tallies can take the place of
+    /// their values in [`Evaluation::counting`].
+    pub fn tallied(&self) -> BTreeSet<usize> {
+        let mut tallied = self.reads();
+        for (_, predicate) in &self.predicates {
+            tallied.retain(|slot| !predicate.reads().contains(slot));
+        }
+        for counter in &self.counters {
+            let mut reads = BTreeSet::new();
+            counter.what.reads(&mut reads);
+            tallied.retain(|slot| !reads.contains(slot) || counter.takes_tally(*slot));
+        }
+        tallied
+    }
+
     /// Counts of nothing.
     pub fn start(&self) -> Metrics {
         let states = self.counters.iter().map(Counter::start).collect();
@@ -314,7 +334,7 @@ impl Evaluation {
     /// Counts the first `rows` rows of `columns`, which are those of [`Evaluation::compile`].
     pub fn update(&self, metrics: &mut Metrics, columns: &[Column], rows: usize) {
         let rows = [self.rows(columns, rows)];
-        self.counting(metrics, &rows).into_iter().for_each(Counting::run);
+        self.counting(metrics, &rows, &[]).into_iter().for_each(Counting::run);
     }
 
     /// The first `rows` rows of `columns`, and which of them each `where` keeps.
@@ -324,16 +344,19 @@ impl Evaluation {
 
     /// What [`Evaluation::update`] does with `parts`, one after the other, as works that do not depend on one another: with
     /// all of them done, on any threads, `metrics` has counted the parts. What takes longest comes first.
+    ///
+    /// Of a column in one of [`Evaluation::tallied`] parts may have none of the rows, if `tallies` have them.
     pub fn counting<'m>(
         &'m self,
         metrics: &'m mut Metrics,
         parts: &'m [Rows<'m>],
+        tallies: &'m [(usize, Tally)],
     ) -> Vec<Counting<'m>> {
         let rows = parts.iter().map(|part| part.count as u64).sum();
         metrics.rows = metrics.rows.saturating_add(rows);
         let works = self.counters.iter().zip(&mut metrics.states);
         let mut works: Vec<_> =
-            works.map(|(counter, state)| Counting { counter, state, parts }).collect();
+            works.map(|(counter, state)| Counting { counter, state, parts, tallies }).collect();
         works.sort_by_key(|work| !matches!(work.counter.what, Count::Frequencies(_)));
         works
     }
@@ -996,6 +1019,33 @@ mod tests {
     }
 
     #[test]
+    fn where_counts_of_values_are_enough() {
+        for (rules, tallied) in [
+            ("Completeness \"b\" > 0.5, DistinctValuesCount \"b\" > 1, Mean \"a\" > 0", &[1][..]),
+            ("Uniqueness \"a\" > 0.5, Entropy \"b\" > 0, RowCount > 1", &[0, 1]),
+            ("Uniqueness \"a\" > 0.5, Mean \"a\" > 0", &[]),
+            ("Uniqueness \"a\" \"b\" > 0.5", &[]),
+            ("IsUnique \"b\", RowCount > 1 where \"b = 'x'\"", &[]),
+            ("Completeness \"b\" > 0.5 where \"a > 0\"", &[]),
+        ] {
+            let found = compile(rules, Some(NOW)).unwrap().tallied();
+            assert_eq!(found.into_iter().collect::<Vec<_>>(), tallied, "{rules}");
+        }
+        let evaluation =
+            compile("Completeness \"b\" = 0.75, Uniqueness \"b\" = 0.5", None).unwrap();
+        let values = Column::strings([Some("x"), None, Some("y"), Some("z"), Some("x")]);
+        let tally = Tally { rows: 4, values, counts: vec![1, 7, 1, 0, 1] };
+        let columns = [Column::doubles([None; 4]), Column::new(Type::String)];
+        let (mut metrics, parts) = (evaluation.start(), [evaluation.rows(&columns, 4)]);
+        let tallies = [(1, tally)];
+        evaluation.counting(&mut metrics, &parts, &tallies).into_iter().for_each(Counting::run);
+        let mut plain = evaluation.start();
+        let rows = [(None, Some("y")), (None, Some("x")), (None, None), (None, Some("x"))];
+        evaluation.update(&mut plain, &batch(&rows), 4);
+        assert_eq!(metrics, plain);
+    }
+
+    #[test]
     fn metrics_of_another_ruleset_or_time_are_refused() {
         let one = compile("RowCount > 0", Some(NOW)).unwrap();
         for other in [compile("RowCount > 1", Some(NOW)), compile("RowCount > 0", Some(NOW + 1))] {
@@ -1082,10 +1132,16 @@ mod tests {
                 };
                 let (mut whole, mut apart) = (evaluation.start(), evaluation.start());
                 evaluation.update(&mut whole, &batch(&rows), rows.len());
-                let (first, second) = (only(batch(left)), only(batch(right)));
+                let (mut first, second) = (only(batch(left)), only(batch(right)));
+                // Of the first part tallies are there where they are enough: each value apart is one, too.
+                let tally = |slot: usize| {
+                    let values = std::mem::replace(&mut first[slot], Column::new(Type::String));
+                    (slot, Tally { rows: left.len(), counts: vec![1; values.len()], values })
+                };
+                let tallies: Vec<_> = evaluation.tallied().into_iter().map(tally).collect();
                 let parts = [evaluation.rows(&first, left.len()), evaluation.rows(&second, right.len())];
                 // The works do not depend on one another.
-                evaluation.counting(&mut apart, &parts).into_iter().rev().for_each(Counting::run);
+                evaluation.counting(&mut apart, &parts, &tallies).into_iter().rev().for_each(Counting::run);
                 prop_assert_eq!(&whole, &apart, "{}", rule);
                 let failing = |columns: &[Column]| {
                     evaluation.failing(&whole, columns, rows.len(), &[30]).unwrap()

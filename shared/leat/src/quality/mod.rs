@@ -34,6 +34,7 @@ mod row_test;
 mod rows;
 mod rules;
 pub mod sql;
+mod tally;
 pub mod tree;
 pub mod types;
 
@@ -52,5 +53,6 @@ pub use result::{PastRun, Place, QualityResult};
 pub use row_rule::is_row_rule;
 pub use rows::RowRules;
 pub use rules::RowOutcome;
+pub use tally::Tally;
 pub use tree::Ruleset;
 pub use types::{RULE_TYPES, RuleType};
