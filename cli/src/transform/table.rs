@@ -1,12 +1,14 @@
 //! Rows of features into a file: CSV, JSON Lines, Parquet.
 
+use std::cmp::Reverse;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
-use leat::column::{Column, Type};
+use leat::column::{Column, Type, Values};
 use leat::encode::{csv, jsonl};
 use leat_batch::Cores;
-use leat_lake::parquet::{Groups, ParquetError};
+use leat_lake::parquet::{Encoder, Groups, ParquetError};
 use serde_json::Value;
 
 use crate::answer::Refusal;
@@ -54,6 +56,8 @@ pub struct Table {
     path: PathBuf,
     kind: Kind,
     form: Form,
+    /// Buffers of text that was written: new ones would be pages that the kernel has to clear.
+    spare: Mutex<Vec<Vec<u8>>>,
 }
 
 enum Form {
@@ -92,7 +96,7 @@ impl Table {
                 Form::Parquet(Box::new(groups))
             }
         };
-        Ok(Table { path: path.to_owned(), kind, form })
+        Ok(Table { path: path.to_owned(), kind, form, spare: Mutex::default() })
     }
 
     /// Appends the rows that `make` makes of each of `parts`, in their order: a row group of Parquet. Works on all of `cores`.
@@ -104,23 +108,21 @@ impl Table {
     ) -> Result<(), Refusal> {
         match &mut self.form {
             Form::Csv(output) => {
-                let print = |part| {
+                let print = |part, text: &mut Vec<u8>| {
                     let Rows { columns, count } = make(part);
-                    let mut text = Vec::with_capacity(count * columns.len() * CELL);
-                    csv::rows(&columns, &mut text);
-                    text
+                    text.reserve(count * columns.len() * CELL);
+                    csv::rows(&columns, text);
                 };
-                append(output, cores.map(parts, print))
+                append(output, &self.spare, cores, parts, print)
             }
             Form::Jsonl(output, names) => {
                 let names = &*names;
-                let print = |part| {
+                let print = |part, text: &mut Vec<u8>| {
                     let Rows { columns, count } = make(part);
-                    let mut text = Vec::with_capacity(2 * count * columns.len() * CELL);
-                    (0..count).for_each(|row| names.row(&columns, row, &mut text));
-                    text
+                    text.reserve(2 * count * columns.len() * CELL);
+                    (0..count).for_each(|row| names.row(&columns, row, text));
                 };
-                append(output, cores.map(parts, print))
+                append(output, &self.spare, cores, parts, print)
             }
             Form::Parquet(groups) => {
                 let made = cores.map(parts, make);
@@ -152,9 +154,27 @@ impl Table {
     }
 }
 
-fn append(output: &mut Output, texts: Vec<Vec<u8>>) -> Result<(), Refusal> {
-    let mut texts = texts.iter();
-    texts.try_for_each(|text| output.write_all(text)).map_err(|why| output.failed(&why))
+/// Appends the text that `print` makes of each of `parts`, while others are made.
+fn append<P: Send>(
+    output: &mut Output,
+    spare: &Mutex<Vec<Vec<u8>>>,
+    cores: Cores,
+    parts: Vec<P>,
+    print: impl Fn(P, &mut Vec<u8>) + Sync,
+) -> Result<(), Refusal> {
+    let spare = || spare.lock().unwrap_or_else(PoisonError::into_inner);
+    let print = |part| {
+        let mut text = spare().pop().unwrap_or_default();
+        print(part, &mut text);
+        text
+    };
+    let written = cores.each(parts, print, |mut text| {
+        output.write_all(&text)?;
+        text.clear();
+        spare().push(text);
+        Ok(())
+    });
+    written.map_err(|why| output.failed(&why))
 }
 
 /// Writes `parts` as a row group, if there are any.
@@ -167,12 +187,28 @@ fn write_group(
         return Ok(());
     }
     let mut parts: Vec<_> = parts.into_iter().map(|rows| rows.columns.into_iter()).collect();
-    let columns = groups.encoders()?.into_iter().map(|encoder| {
+    let columns = groups.encoders()?.into_iter().enumerate().map(|(at, encoder)| {
         let of_parts: Vec<Column> = parts.iter_mut().filter_map(Iterator::next).collect();
-        (encoder, of_parts)
+        (at, encoder, of_parts)
     });
-    let encoded = cores.map(columns.collect(), |(encoder, column)| encoder.encode(column));
-    groups.append(encoded.into_iter().collect::<Result<_, _>>()?)
+    let mut columns: Vec<_> = columns.collect();
+    // What takes longest first, so that no core waits for another at the end.
+    columns.sort_by_cached_key(|(_, _, column)| Reverse(column.iter().map(bytes).sum::<usize>()));
+    let encode = |(at, encoder, column): (usize, Encoder, _)| (at, encoder.encode(column));
+    let mut encoded = cores.map(columns, encode);
+    encoded.sort_by_key(|(at, _)| *at);
+    groups.append(encoded.into_iter().map(|(_, column)| column).collect::<Result<_, _>>()?)
+}
+
+/// So many bytes the values of `column` have.
+fn bytes(column: &Column) -> usize {
+    match column.values() {
+        Values::Bool(bits) => bits.as_bytes().len(),
+        Values::String(texts) => {
+            texts.offsets().last().map_or(0, |end| end.unsigned_abs() as usize)
+        }
+        _ => 8 * column.len(),
+    }
 }
 
 fn failed(path: &Path, why: &ParquetError) -> Refusal {

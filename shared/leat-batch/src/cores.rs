@@ -1,9 +1,10 @@
 //! Work on many cores, whose answer does not depend on how many there are.
 
+use std::collections::BTreeMap;
 use std::iter::Enumerate;
 use std::num::NonZero;
 use std::panic;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 /// How many threads work at once.
@@ -59,11 +60,56 @@ impl Cores {
         done.sort_unstable_by_key(|(at, _)| *at);
         done.into_iter().map(|(_, made)| made).collect()
     }
+
+    /// Gives what `work` makes of each of `items` to `take`, in their order, up to the first error: one at a time, while others
+    /// are worked on. No more is kept than what was made before its turn.
+    pub fn each<T, R, E>(
+        self,
+        items: Vec<T>,
+        work: impl Fn(T) -> R + Sync,
+        mut take: impl FnMut(R) -> Result<(), E> + Send,
+    ) -> Result<(), E>
+    where
+        T: Send,
+        R: Send,
+        E: Send,
+    {
+        if self.count().min(items.len()) <= 1 {
+            return items.into_iter().try_for_each(|item| take(work(item)));
+        }
+        let made = Mutex::new(BTreeMap::new());
+        let turn = Mutex::new((0, Ok(()), &mut take));
+        // The lock is held for no longer.
+        let out = |at: &usize| locked(&made).remove(at);
+        // Whoever takes goes on with what is there; who comes meanwhile leaves it to them.
+        let take_some = |(next, taken, take): &mut (usize, Result<(), E>, &mut _)| {
+            while let Some(item) = out(next) {
+                *next += 1;
+                if taken.is_ok() {
+                    *taken = take(item);
+                }
+            }
+        };
+        self.map(items.into_iter().enumerate().collect(), |(at, item)| {
+            let item = work(item);
+            locked(&made).insert(at, item);
+            if let Ok(mut turn) = turn.try_lock() {
+                take_some(&mut turn);
+            }
+        });
+        let mut turn = turn.into_inner().unwrap_or_else(PoisonError::into_inner);
+        take_some(&mut turn);
+        turn.1
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Takes the next item; the lock is held for no longer.
 fn next<I: Iterator>(queue: &Mutex<Enumerate<I>>) -> Option<(usize, I::Item)> {
-    queue.lock().unwrap_or_else(PoisonError::into_inner).next()
+    locked(queue).next()
 }
 
 #[cfg(test)]
@@ -80,6 +126,24 @@ mod tests {
             for items in [0, 1, 2, 1_000] {
                 let made = cores(count).map((0..items).collect(), |item: u64| item * item);
                 assert_eq!(made, (0..items).map(|item| item * item).collect::<Vec<_>>());
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_made_is_taken_in_order_up_to_an_error() {
+        for count in [1, 2, 5] {
+            for (items, wrong) in
+                [(0, 9), (1, 0), (1, 9), (500, 900), (500, 0), (500, 321), (500, 499)]
+            {
+                let mut taken = Vec::new();
+                let take = |item: u32| {
+                    taken.push(item);
+                    if item == wrong { Err(item) } else { Ok(()) }
+                };
+                let done = cores(count).each((0..items).collect(), |item| item, take);
+                assert_eq!(done, if wrong < items { Err(wrong) } else { Ok(()) });
+                assert_eq!(taken, (0..items.min(wrong + 1)).collect::<Vec<_>>());
             }
         }
     }
