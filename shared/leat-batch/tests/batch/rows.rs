@@ -300,10 +300,18 @@ fn what_is_beyond_the_bounds_is_refused() {
 fn a_damaged_file_is_refused() {
     let recipe = recipe("string", "[]");
     assert!(read(Bytes::from_static(b"PAR1 not at all PAR1"), &recipe, 2).is_err());
-    let bytes = file(&good(10_000));
-    for at in (4..bytes.len() - 8).step_by(997) {
+    let mut columns = good(10_000);
+    columns.push(("note", Column::strings((0..10_000).map(|n| Some(["x", "", "yy"][n % 3])))));
+    let (bytes, decoder) = (file(&columns), decoder(&recipe));
+    let all: BTreeSet<usize> = (0..FIELDS.len()).collect();
+    for at in (4..bytes.len() - 8).step_by(97) {
         let mut wrong = bytes.to_vec();
         wrong[at] ^= 0x55;
-        let _ = read(wrong.into(), &recipe, 2); // whatever is said: no panic
+        // Whatever is said: no panic.
+        let wrong = Bytes::from(wrong);
+        let _ = read(wrong.clone(), &recipe, 2);
+        if let Ok(rows) = ParquetRows::open(wrong, "file", &recipe, &decoder) {
+            let _ = rows.each_round(Cores::ONE, &all, |round| round.map(|_| ()));
+        }
     }
 }
