@@ -99,6 +99,17 @@ impl<'a> Cursor<'a> {
         is_next
     }
 
+    /// Takes these texts if they are next, one after the other.
+    #[inline]
+    pub fn take_each<const N: usize>(&mut self, texts: [&str; N]) -> bool {
+        let start = self.at;
+        let all = texts.iter().all(|text| self.take_all(text.as_bytes()));
+        if !all {
+            self.at = start;
+        }
+        all
+    }
+
     /// Takes `name` if it is next.
     #[inline]
     pub fn take_name(&mut self, name: &Name) -> bool {
@@ -173,10 +184,11 @@ impl<'a> Cursor<'a> {
     fn special(&mut self) {
         const ONES: u64 = u64::MAX / 255;
         const HIGH: u64 = ONES << 7;
-        while let Some(word) = self.rest().first_chunk() {
+        // A byte's high bit is set where it is below `by`, and maybe in bytes after such a one.
+        let below = |word: u64, by: u64| word.wrapping_sub(ONES * by) & !word & HIGH;
+        let (words, last) = self.rest().as_chunks();
+        for word in words {
             let word = u64::from_le_bytes(*word);
-            // A byte's high bit is set where it is below `by`, and maybe in bytes after such a one.
-            let below = |word: u64, by: u64| word.wrapping_sub(ONES * by) & !word & HIGH;
             let quote = below(word ^ (ONES * u64::from(b'"')), 1);
             let backslash = below(word ^ (ONES * u64::from(b'\\')), 1);
             let found = quote | backslash | below(word, 0x20);
@@ -187,7 +199,7 @@ impl<'a> Cursor<'a> {
             self.at += 8;
         }
         let is_special = |b: &u8| matches!(b, b'"' | b'\\' | 0..0x20);
-        self.at += self.rest().iter().position(is_special).unwrap_or(self.rest().len());
+        self.at += last.iter().position(is_special).unwrap_or(last.len());
     }
 
     /// Takes a number of at most 18 digits, or any that is no whole number.

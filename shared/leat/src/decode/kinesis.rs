@@ -133,12 +133,12 @@ fn plain<'a>(event: &'a str, arena: &mut Vec<u8>) -> Option<Vec<Record<'a>>> {
             Some(values) => values,
             None => {
                 cursor = start;
-                let (new, values) = Form::read(&mut cursor, arena)?;
+                let (new, values) = Form::read(&mut cursor, records.last(), arena)?;
                 form = Some(new);
                 values
             }
         };
-        records.push(values.record(form.as_ref()?, records.last()));
+        records.push(values.record(form.as_mut()?));
         cursor.blank();
         if !cursor.take(b',') {
             break;
@@ -161,7 +161,8 @@ fn plain<'a>(event: &'a str, arena: &mut Vec<u8>) -> Option<Vec<Record<'a>>> {
 struct Values<'a> {
     sequence: &'a str,
     partition_key: &'a str,
-    event_id: &'a str,
+    /// None: that of the record before.
+    shard: Option<&'a str>,
     arrival: Option<f64>,
     /// The member with its quotes.
     data: &'a str,
@@ -182,26 +183,36 @@ enum Part {
 struct Form<'a> {
     parts: Vec<(&'a str, Part)>,
     end: &'a str,
-    arn: &'a str,
+    source: Arc<str>,
+    /// That of the last record.
+    shard: Arc<str>,
 }
 
 impl<'a> Values<'a> {
     const NONE: Values<'static> = Values {
         sequence: "",
         partition_key: "",
-        event_id: "",
+        shard: None,
         arrival: None,
         data: "",
         bytes: None,
     };
 
-    /// Takes the value that is next.
+    /// Takes the value that is next. `before` is the shard of the record before.
     #[inline]
-    fn take(&mut self, part: Part, cursor: &mut Cursor<'a>, arena: &mut Vec<u8>) -> Option<()> {
+    fn take(
+        &mut self,
+        part: Part,
+        before: &str,
+        cursor: &mut Cursor<'a>,
+        arena: &mut Vec<u8>,
+    ) -> Option<()> {
         match part {
             Part::Sequence => self.sequence = cursor.plain_text()?,
             Part::PartitionKey => self.partition_key = cursor.plain_text()?,
-            Part::EventId => self.event_id = cursor.plain_text()?,
+            // Mostly `shard:sequence`, both of them known: what was taken once need not be looked through again.
+            Part::EventId if cursor.take_each(["\"", before, ":", self.sequence, "\""]) => {}
+            Part::EventId => self.shard = Some(shard(cursor.plain_text()?)),
             Part::Arrival => {
                 self.arrival = Some(match cursor.number()? {
                     Number::Long(x) => x as f64,
@@ -228,11 +239,13 @@ impl<'a> Values<'a> {
         Some(())
     }
 
-    fn record(self, form: &Form<'a>, before: Option<&Record<'a>>) -> Record<'a> {
-        let near = before.map(|record| &record.coordinates);
+    fn record(self, form: &mut Form<'a>) -> Record<'a> {
+        if let Some(shard) = self.shard {
+            form.shard = shared(shard, Some(&form.shard));
+        }
         let coordinates = Coordinates {
-            source: shared(stream(form.arn), near.map(|c| &c.source)),
-            shard: shared(shard(self.event_id), near.map(|c| &c.shard)),
+            source: form.source.clone(),
+            shard: form.shard.clone(),
             position: Position { sequence: Sequence::new(self.sequence), sub: 0, line: 0 },
             arrival: self.arrival.and_then(milliseconds),
         };
@@ -255,17 +268,23 @@ impl<'a> Form<'a> {
             if !cursor.take_all(before.as_bytes()) {
                 return None;
             }
-            values.take(*part, cursor, arena)?;
+            values.take(*part, &self.shard, cursor, arena)?;
         }
         cursor.take_all(self.end.as_bytes()).then_some(values)
     }
 
     /// Takes a record and says what form it has. None if it holds what is not taken here: nested values, escapes, a
-    /// member of ours that is missing, twice there, or of another type.
-    fn read(cursor: &mut Cursor<'a>, arena: &mut Vec<u8>) -> Option<(Self, Values<'a>)> {
-        let mut form = Form { parts: Vec::with_capacity(5), end: "", arn: "" };
+    /// member of ours that is missing, twice there, or of another type. `last` is the record before.
+    fn read(
+        cursor: &mut Cursor<'a>,
+        last: Option<&Record<'a>>,
+        arena: &mut Vec<u8>,
+    ) -> Option<(Self, Values<'a>)> {
+        let none: Arc<str> = Arc::default();
+        let mut form =
+            Form { parts: Vec::with_capacity(5), end: "", source: none.clone(), shard: none };
         let (mut values, mut from) = (Values::NONE, cursor.at);
-        let (mut kinesis, mut arn) = (false, false);
+        let (mut kinesis, mut arn) = (false, None);
         members(cursor, &mut |name, cursor| match name {
             "kinesis" if !kinesis => {
                 kinesis = true;
@@ -281,15 +300,17 @@ impl<'a> Form<'a> {
                 })
             }
             "eventID" => form.part(Part::EventId, &mut values, &mut from, cursor, arena),
-            "eventSourceARN" if !arn => {
-                arn = true;
-                form.arn = cursor.plain_text()?;
+            "eventSourceARN" if arn.is_none() => {
+                arn = Some(cursor.plain_text()?);
                 Some(())
             }
             "kinesis" | "eventSourceARN" => None,
             _ => cursor.skip(),
         })?;
         form.end = cursor.between(from, cursor.at);
+        let near = last.map(|record| &record.coordinates);
+        form.source = shared(stream(arn.unwrap_or_default()), near.map(|c| &c.source));
+        form.shard = shared(values.shard.unwrap_or_default(), near.map(|c| &c.shard));
         let has = |part| form.parts.iter().any(|(_, of)| *of == part);
         (has(Part::Sequence) && has(Part::Data)).then_some((form, values))
     }
@@ -307,7 +328,7 @@ impl<'a> Form<'a> {
             return None;
         }
         self.parts.push((cursor.between(*from, cursor.at), part));
-        values.take(part, cursor, arena)?;
+        values.take(part, "", cursor, arena)?;
         *from = cursor.at;
         Some(())
     }
