@@ -3,6 +3,8 @@
 //! A missing value and an infinity are empty cells, booleans are 1 and 0, doubles the shortest text that reads back,
 //! timestamps RFC 3339. Text is quoted where RFC 4180 asks for it, and where it is empty, to be told from missing.
 
+use std::ops::Range;
+
 use crate::column::{Bits, Column, Value, Values};
 use crate::{number, timestamp};
 
@@ -18,9 +20,14 @@ pub fn row<'a>(columns: impl IntoIterator<Item = &'a Column>, row: usize, out: &
 
 /// Appends all rows of `columns`: [`row`] of each.
 pub fn rows(columns: &[Column], out: &mut Vec<u8>) {
-    let cells: Vec<Cells<'_>> = columns.iter().map(Cells::new).collect();
+    let mut cells: Vec<Cells<'_>> = columns.iter().map(Cells::new).collect();
     for row in 0..columns.first().map_or(0, Column::len) {
-        line(&cells, out, |cells, out| cells.write(row, out));
+        if row.is_multiple_of(Cells::TOGETHER) {
+            // Nothing hangs on the answer: it is asked for so that the columns are fetched from memory together.
+            std::hint::black_box(cells.iter().fold(0, |sum, cells| sum ^ cells.touch(row)));
+        }
+        let mut last = Last::default();
+        line(&mut cells, out, |cells, out| cells.write(row, &mut last, out));
     }
 }
 
@@ -31,25 +38,59 @@ struct Cells<'c> {
     valid: Option<&'c Bits>,
     /// True if no text wants quotes but an empty one.
     plain: bool,
+    printed: Printed,
+}
+
+/// The double that was written last in a row, and where: the sum, the mean and the greatest of one value are the same.
+#[derive(Default)]
+struct Last {
+    bits: u64,
+    text: Range<usize>,
 }
 
 impl<'c> Cells<'c> {
+    /// So many values the processor fetches at once.
+    const TOGETHER: usize = 8;
+
+    /// Reads a value a little after `row`, if there is one.
+    #[inline]
+    fn touch(&self, row: usize) -> u64 {
+        let at = row + Cells::TOGETHER;
+        match self.values {
+            Values::Double(values) => values.get(at).map_or(0, |x| x.to_bits()),
+            Values::Long(values) | Values::Timestamp(values) => {
+                values.get(at).map_or(0, |x| *x as u64)
+            }
+            Values::Bool(_) | Values::String(_) => 0,
+        }
+    }
+
     fn new(column: &'c Column) -> Self {
         let valid = column.validity();
-        let plain = match column.values() {
-            Values::String(texts) => !is_special(texts.all()),
-            _ => true,
-        };
-        Cells { values: column.values(), valid: (!valid.all()).then_some(valid), plain }
+        let (mut plain, mut printed) = (true, Printed::default());
+        match column.values() {
+            Values::String(texts) => plain = !is_special(texts.all()),
+            Values::Double(values) => printed = Printed::new(values.len()),
+            _ => {}
+        }
+        let valid = (!valid.all()).then_some(valid);
+        Cells { values: column.values(), valid, plain, printed }
     }
 
     #[inline]
-    fn write(&self, row: usize, out: &mut Vec<u8>) {
+    fn write(&mut self, row: usize, last: &mut Last, out: &mut Vec<u8>) {
         if self.valid.is_some_and(|valid| !valid.get(row)) {
             return;
         }
         match self.values {
-            Values::Double(values) => number::print(values[row], out),
+            Values::Double(values) => {
+                let (x, start) = (values[row], out.len());
+                if x.to_bits() == last.bits && !last.text.is_empty() {
+                    return out.extend_from_within(last.text.clone());
+                }
+                self.printed.print(x, out);
+                *last = Last { bits: x.to_bits(), text: start..out.len() };
+            }
             Values::Long(values) => number::print_whole(values[row], out),
             Values::Bool(values) => cell(Value::Bool(values.get(row)), out),
             Values::String(values) => match values.bytes(row) {
@@ -61,7 +102,110 @@ impl<'c> Cells<'c> {
     }
 }
 
-fn line<T>(cells: impl IntoIterator<Item = T>, out: &mut Vec<u8>, write: impl Fn(T, &mut Vec<u8>)) {
+/// How the doubles of a column are printed: what pays is asked of each column, and no longer once it does not.
+#[derive(Default)]
+struct Printed {
+    /// The texts of some of them, by [`Printed::place`]: many columns hold few values. Empty where it does not pay.
+    texts: Vec<Text>,
+    found: Trust,
+    /// Whether they are [`number::print_short`].
+    short: Trust,
+}
+
+/// Rises with each time that something pays, and falls with each that it does not.
+struct Trust(u32);
+
+impl Default for Trust {
+    fn default() -> Self {
+        Trust(24)
+    }
+}
+
+impl Trust {
+    #[inline]
+    fn is_there(&self) -> bool {
+        self.0 > 0
+    }
+
+    #[inline]
+    fn add(&mut self, pays: bool) {
+        self.0 = if pays { (self.0 + 2).min(96) } else { self.0.saturating_sub(1) };
+    }
+}
+
+/// A double and its text.
+#[derive(Clone, Copy, Default)]
+struct Text {
+    bits: u64,
+    /// 0: there is none.
+    length: u8,
+    bytes: [u8; Text::MOST],
+}
+
+impl Text {
+    /// No double has a longer text.
+    const MOST: usize = 24;
+}
+
+impl Printed {
+    const PLACES: usize = 64;
+
+    /// For so many rows.
+    fn new(rows: usize) -> Self {
+        let places = if rows < Printed::PLACES { 0 } else { Printed::PLACES };
+        Printed { texts: vec![Text::default(); places], ..Printed::default() }
+    }
+
+    /// Appends the text of `x`.
+    #[inline]
+    fn print(&mut self, x: f64, out: &mut Vec<u8>) {
+        let (bits, start) = (x.to_bits(), out.len());
+        let Some(known) = self.texts.get_mut(Printed::place(bits)) else {
+            return Printed::anew(&mut self.short, x, out);
+        };
+        let is_found = known.bits == bits && known.length > 0;
+        self.found.add(is_found);
+        if is_found {
+            // Of a fixed length, as that is a few stores, and cut off.
+            out.extend_from_slice(&known.bytes);
+            return out.truncate(start + usize::from(known.length));
+        }
+        Printed::anew(&mut self.short, x, out);
+        let printed = out.get(start..).unwrap_or_default();
+        if let Some(bytes) = known.bytes.get_mut(..printed.len()) {
+            bytes.copy_from_slice(printed);
+            (known.bits, known.length) = (bits, printed.len() as u8);
+        }
+        if !self.found.is_there() {
+            self.texts.clear();
+        }
+    }
+
+    #[inline]
+    fn anew(short: &mut Trust, x: f64, out: &mut Vec<u8>) {
+        if short.is_there() {
+            let is_short = number::print_short(x, out);
+            short.add(is_short);
+            if is_short {
+                return;
+            }
+        }
+        number::print(x, out);
+    }
+
+    /// Where the text of a double is, if it is there: by bits that each bit of the double changes.
+    #[inline]
+    fn place(bits: u64) -> usize {
+        const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+        (bits.wrapping_mul(GOLDEN) >> 58) as usize
+    }
+}
+
+fn line<T>(
+    cells: impl IntoIterator<Item = T>,
+    out: &mut Vec<u8>,
+    mut write: impl FnMut(T, &mut Vec<u8>),
+) {
     let start = out.len();
     let mut count = 0;
     for cell in cells {
@@ -91,17 +235,7 @@ fn cell(value: Value<'_>, out: &mut Vec<u8>) {
 
 /// True if quotes are wanted around it.
 fn is_special(text: &[u8]) -> bool {
-    let special =
-        |b: u8| u8::from(b == b',') | u8::from(b == b'"') | u8::from((b == b'\n') | (b == b'\r'));
-    // Without a branch, so that sixteen are looked at once.
-    let (chunks, rest) = text.as_chunks::<16>();
-    let mut found = [0u8; 16];
-    for chunk in chunks {
-        for (found, byte) in found.iter_mut().zip(chunk) {
-            *found |= special(*byte);
-        }
-    }
-    found != [0; 16] || rest.iter().any(|byte| special(*byte) != 0)
+    memchr::memchr3(b',', b'"', b'\n', text).is_some() || memchr::memchr(b'\r', text).is_some()
 }
 
 fn text(text: &str, out: &mut Vec<u8>) {
@@ -163,6 +297,31 @@ mod tests {
         let mut out = Vec::new();
         header(["a", "b,c"], &mut out);
         assert_eq!(out, b"a,\"b,c\"\n");
+    }
+
+    #[test]
+    fn doubles_that_come_again_have_the_same_text() {
+        let few = |row: u64| Some((row % 7) as f64 / 7.0);
+        let many = |row: u64| Some(f64::from_bits(row.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
+        let some = |row: u64| {
+            Some([-1.5e-300, 0.0, 1e300][row as usize % 3]).filter(|_| !row.is_multiple_of(5))
+        };
+        let column = |value: &dyn Fn(u64) -> Option<f64>| Column::doubles((0..500).map(value));
+        let short = |row: u64| {
+            Some((row as f64 - 250.0) / 8.0 + if row.is_multiple_of(9) { 0.1 } else { 0.0 })
+        };
+        let columns = [
+            column(&few),
+            column(&few),
+            column(&many),
+            column(&some),
+            column(&some),
+            column(&short),
+        ];
+        let (mut each, mut all) = (Vec::new(), Vec::new());
+        (0..500).for_each(|at| row(&columns, at, &mut each));
+        rows(&columns, &mut all);
+        assert_eq!(each, all);
     }
 
     proptest::proptest! {
