@@ -38,13 +38,31 @@ impl Murmur3 {
         self.rest = last.iter().rev().fold(0, |rest, &byte| rest << 8 | u32::from(byte));
     }
 
+    /// The hash of the first `length` bytes of `word`, at most all of them, with the seed: what [`Murmur3::add`] of them
+    /// comes to, without a branch that hangs on how many they are.
+    #[inline]
+    pub fn of_short(seed: u32, word: &[u8; 16], length: usize) -> u32 {
+        let (blocks, _) = word.as_chunks::<4>();
+        let mut states = [seed; 5];
+        // Each state is a number by itself: what is read is what was written, and no wider.
+        let mut state = Murmur3::new(seed);
+        for (block, after) in blocks.iter().zip(&mut states[1..]) {
+            state.block(u32::from_le_bytes(*block));
+            *after = state.state;
+        }
+        let whole = length / 4;
+        let state = states.get(whole).copied().unwrap_or(seed);
+        // After four blocks there is no rest.
+        let rest = blocks.get(whole).map_or(0, |block| u32::from_le_bytes(*block));
+        let rest = rest & ((1u32 << (8 * (length % 4))) - 1);
+        Murmur3 { state, length: length as u32, rest }.finish()
+    }
+
     /// The hash of all that was added.
     #[inline]
     pub fn finish(self) -> u32 {
-        let mut hash = self.state;
-        if !self.length.is_multiple_of(4) {
-            hash ^= scramble(self.rest);
-        }
+        // A rest of nothing is 0, which is scrambled to 0.
+        let mut hash = self.state ^ scramble(self.rest);
         hash ^= self.length;
         hash = (hash ^ hash >> 16).wrapping_mul(0x85eb_ca6b);
         hash = (hash ^ hash >> 13).wrapping_mul(0xc2b2_ae35);
@@ -80,6 +98,12 @@ impl Buckets {
         Buckets { dialect, seed, count: u32::try_from(count).unwrap_or(u32::MAX).max(1) }
     }
 
+    /// [`Murmur3::of_short`] with the seed.
+    #[inline]
+    pub fn of_short(&self, word: &[u8; 16], length: usize) -> u32 {
+        Murmur3::of_short(self.seed, word, length)
+    }
+
     /// A hash with the seed.
     #[inline]
     pub fn hasher(&self) -> Murmur3 {
@@ -91,6 +115,11 @@ impl Buckets {
     pub fn bucket(&self, hash: u32) -> (u32, bool) {
         let signed = hash as i32;
         let bucket = match self.dialect {
+            // Of two's complement the last bits are the remainder, below 0 too.
+            Dialect::Spark if self.count.is_power_of_two() => hash & (self.count - 1),
+            Dialect::Sklearn if self.count.is_power_of_two() => {
+                signed.unsigned_abs() & (self.count - 1)
+            }
             Dialect::Sklearn => signed.unsigned_abs() % self.count,
             Dialect::Spark => i64::from(signed).rem_euclid(i64::from(self.count)) as u32,
         };
@@ -138,6 +167,21 @@ mod tests {
     }
 
     proptest::proptest! {
+        #[test]
+        fn a_short_word_is_hashed_as_any(word: [u8; 16], length in 0usize..=16, seed: u32) {
+            proptest::prop_assert_eq!(Murmur3::of_short(seed, &word, length), hash(seed, &word[..length]));
+        }
+
+        #[test]
+        fn a_power_of_two_is_a_count_as_any(hash: u32, power in 0u32..32) {
+            for dialect in [Dialect::Sklearn, Dialect::Spark] {
+                let (bucket, _) = Buckets::new(dialect, None, 1 << power).bucket(hash);
+                let (count, signed) = (1i64 << power, i64::from(hash as i32));
+                let size = if dialect == Dialect::Spark { signed } else { signed.abs() };
+                proptest::prop_assert_eq!(i64::from(bucket), size.rem_euclid(count));
+            }
+        }
+
         #[test]
         fn cuts_do_not_count(bytes: Vec<u8>, cuts in proptest::collection::vec(0usize..40, 0..4), seed: u32) {
             let mut ends: Vec<usize> = cuts.into_iter().map(|cut| cut.min(bytes.len())).collect();

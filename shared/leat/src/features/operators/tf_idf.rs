@@ -28,7 +28,7 @@ use crate::features::columnwise::Key;
 use crate::features::manual::manual;
 use crate::features::murmur3::Buckets;
 use crate::features::operator::{Apply, Fitted, Lesson, fitted_outputs};
-use crate::number;
+use crate::number::{self, Few};
 use crate::recipe::Dialect;
 use crate::recipe::spec::{Arity, OperatorSpec, Output, Parameter, ParameterKind, Setting, Wrong};
 
@@ -181,49 +181,89 @@ pub struct Ready {
 /// What one text after another is counted in: its buffers are reused.
 #[derive(Debug, Default)]
 struct Counter {
-    /// By place: the count, and whether a term of the text is there. Between texts all are 0 and false.
-    counts: Vec<(i32, bool)>,
-    /// The places of a text that have a term.
+    /// By place: the count. Between texts all are 0.
+    counts: Vec<i32>,
+    held: Held,
+    /// The places of a text that have a term, rising.
     touched: Vec<u32>,
-    /// The text in small letters, and where its words are in it.
+    /// The text in small letters, and zeros after it, so that sixteen bytes can be read wherever a word begins.
     text: Vec<u8>,
+    /// How long the text is.
+    length: usize,
+    /// Where its words are.
     words: Vec<(usize, usize)>,
 }
 
-const ALPHANUMERIC: u8 = 1;
-const UNDERSCORE: u8 = 2;
-/// Neither that nor a blank.
-const OTHER: u8 = 4;
-/// What each byte is in ASCII text.
-const CLASSES: [u8; 256] = {
-    let mut classes = [0; 256];
-    let mut byte = 0u8;
-    loop {
-        classes[byte as usize] = match byte {
-            b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => ALPHANUMERIC,
-            b'_' => UNDERSCORE,
-            b' ' | b'\t'..=b'\r' => 0,
-            _ => OTHER,
-        };
-        if byte == u8::MAX {
-            break classes;
-        }
-        byte += 1;
+/// A set of places that gives them in order: a bit for each, and a bit for each 64 of them, of which one is there.
+#[derive(Debug, Default)]
+struct Held {
+    places: Vec<u64>,
+    some: Vec<u64>,
+}
+
+impl Held {
+    fn new(places: u32) -> Self {
+        let places = (places as usize).div_ceil(64);
+        Held { places: vec![0; places], some: vec![0; places.div_ceil(64)] }
     }
-};
+
+    #[inline]
+    fn insert(&mut self, place: u32) {
+        let place = place as usize;
+        self.places[place / 64] |= 1 << (place % 64);
+        self.some[place / 4096] |= 1 << (place / 64 % 64);
+    }
+
+    /// Appends the places to `out`; none is left.
+    #[inline]
+    fn drain(&mut self, out: &mut Vec<u32>) {
+        for (at, some) in self.some.iter_mut().enumerate() {
+            let mut some = std::mem::take(some);
+            while some != 0 {
+                let word = at * 64 + some.trailing_zeros() as usize;
+                some &= some - 1;
+                let mut places = std::mem::take(&mut self.places[word]);
+                while places != 0 {
+                    out.push((word * 64) as u32 + places.trailing_zeros());
+                    places &= places - 1;
+                }
+            }
+        }
+    }
+}
+
+/// A bit for each of eight bytes that are of a word, the first one's lowest. Of bytes beyond ASCII none is.
+#[inline]
+fn of_words(tokens: Tokens, bytes: [u8; 8]) -> u64 {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGH: u64 = ONES << 7;
+    let bytes = u64::from_le_bytes(bytes);
+    let (ascii, low) = (!bytes & HIGH, bytes & !HIGH);
+    // The high bit of each byte from `first` on, to `last`.
+    let from = |low: u64, first: u8| low + ONES * u64::from(0x80 - first);
+    let within = |low, first: u8, last: u8| from(low, first) & !from(low, last + 1) & HIGH;
+    let letters = within(low | ONES << 5, b'a', b'z') | within(low, b'0', b'9');
+    let found = match tokens {
+        Tokens::Alphanumeric => letters,
+        Tokens::Words => letters | within(low, b'_', b'_'),
+        Tokens::Blanks => !(within(low, b'\t', b'\r') | within(low, b' ', b' ')),
+    };
+    // Each bit moves to a place of its own in the highest byte.
+    ((found & ascii) >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56
+}
 
 impl Counter {
     fn new(dimensions: u32) -> Self {
-        Counter { counts: vec![(0, false); dimensions as usize], ..Counter::default() }
+        let counts = vec![0; dimensions as usize];
+        Counter { counts, held: Held::new(dimensions), ..Counter::default() }
     }
 
+    #[inline]
     fn hit(&mut self, terms: &Terms, hash: u32) {
         let (place, negative) = terms.buckets.bucket(hash);
-        let (count, held) = &mut self.counts[place as usize];
+        let count = &mut self.counts[place as usize];
         *count = count.saturating_add(if negative && terms.signed { -1 } else { 1 });
-        if !std::mem::replace(held, true) {
-            self.touched.push(place);
-        }
+        self.held.insert(place);
     }
 
     /// Counts the terms of `text`; `touched` are their places, rising.
@@ -232,23 +272,35 @@ impl Counter {
         self.split(terms.tokens);
         for length in terms.least..=terms.most {
             for at in 0..(self.words.len() + 1).saturating_sub(length) {
-                let mut hash = terms.buckets.hasher();
-                for (i, &(start, end)) in self.words[at..at + length].iter().enumerate() {
-                    if i > 0 {
-                        hash.add(b" ");
-                    }
-                    hash.add(&self.text[start..end]);
-                }
-                self.hit(terms, hash.finish());
+                self.hit(terms, self.hash(terms, &self.words[at..at + length]));
             }
         }
-        self.touched.sort_unstable();
+        self.held.drain(&mut self.touched);
+    }
+
+    /// The hash of the term of these words.
+    #[inline]
+    fn hash(&self, terms: &Terms, words: &[(usize, usize)]) -> u32 {
+        if let &[(start, end)] = words
+            && let (1..=16, Some(word)) =
+                (end - start, self.text.get(start..).and_then(|rest| rest.first_chunk()))
+        {
+            return terms.buckets.of_short(word, end - start);
+        }
+        let mut hash = terms.buckets.hasher();
+        for (i, &(start, end)) in words.iter().enumerate() {
+            if i > 0 {
+                hash.add(b" ");
+            }
+            hash.add(&self.text[start..end]);
+        }
+        hash.finish()
     }
 
     /// Forgets the text.
     fn clear(&mut self) {
         for place in self.touched.drain(..) {
-            self.counts[place as usize] = (0, false);
+            self.counts[place as usize] = 0;
         }
     }
 
@@ -264,35 +316,43 @@ impl Counter {
             let text = std::str::from_utf8(text).unwrap_or_default();
             self.text.extend_from_slice(text.to_lowercase().as_bytes());
         }
+        self.length = self.text.len();
+        self.text.resize((self.length + 16).next_multiple_of(8), 0);
     }
 
     fn split(&mut self, tokens: Tokens) {
         self.words.clear();
-        let (text, words) = (&self.text, &mut self.words);
-        // Of ASCII text a table says it of each byte.
-        let (of_word, least) = match tokens {
-            Tokens::Alphanumeric => (ALPHANUMERIC, 1),
-            Tokens::Words if text.is_ascii() => (ALPHANUMERIC | UNDERSCORE, 2),
-            Tokens::Blanks if text.is_ascii() => (ALPHANUMERIC | UNDERSCORE | OTHER, 1),
-            _ => return self.split_unicode(tokens),
+        let least = match tokens {
+            Tokens::Alphanumeric => 1,
+            // Of other text characters must be asked, not bytes.
+            _ if !self.text.is_ascii() => return self.split_unicode(tokens),
+            Tokens::Words => 2,
+            Tokens::Blanks => 1,
         };
-        let mut start = 0;
-        let mut ends = |start: usize, end: usize| {
-            if end - start >= least {
-                words.push((start, end));
-            }
-        };
-        for (at, byte) in text.iter().enumerate() {
-            if CLASSES[usize::from(*byte)] & of_word == 0 {
-                ends(start, at);
-                start = at + 1;
+        let (mut word, mut last) = (None, 0);
+        for (at, chunk) in self.text.chunks(64).enumerate() {
+            let (eights, _) = chunk.as_chunks();
+            let all = eights.iter().rev().fold(0, |all, eight| all << 8 | of_words(tokens, *eight));
+            let left = self.length.saturating_sub(at * 64);
+            let all = if left < 64 { all & ((1 << left) - 1) } else { all };
+            // A bit where a word begins, and where it has ended: the zeros after the text end the last one.
+            let mut turns = all ^ (all << 1 | last);
+            last = all >> 63;
+            while turns != 0 {
+                let turn = at * 64 + turns.trailing_zeros() as usize;
+                turns &= turns - 1;
+                match word.take() {
+                    None => word = Some(turn),
+                    Some(start) if turn - start >= least => self.words.push((start, turn)),
+                    Some(_) => {}
+                }
             }
         }
-        ends(start, text.len());
     }
 
     fn split_unicode(&mut self, tokens: Tokens) {
-        let text = std::str::from_utf8(&self.text).unwrap_or_default();
+        let text = self.text.get(..self.length).unwrap_or_default();
+        let text = std::str::from_utf8(text).unwrap_or_default();
         let of_word = |c: char| match tokens {
             Tokens::Blanks => !c.is_whitespace(),
             _ => c.is_alphanumeric() || c == '_',
@@ -420,7 +480,7 @@ impl Ready {
     /// The values of the places that `counter` holds, divided by their norm.
     fn values(&self, counter: &Counter, values: &mut Vec<f64>) {
         let value = |&place: &u32| {
-            let count = f64::from(counter.counts[place as usize].0);
+            let count = f64::from(counter.counts[place as usize]);
             let tf = if self.operator.sublinear { 1.0 + libm::log(count) } else { count };
             tf * self.idf[place as usize]
         };
@@ -436,35 +496,32 @@ impl Ready {
         }
     }
 
-    /// Appends a term to a text that began at `start`.
-    fn print(&self, place: u32, value: f64, start: usize, out: &mut Vec<u8>) {
-        let rounded = match self.operator.round {
-            Some((decimals, power)) => match number::rounded(value * power) {
-                Some(count) => Rounded::Decimal(count, decimals),
-                None => Rounded::Double(libm::round(value * power) / power),
-            },
-            None => Rounded::Double(value),
-        };
-        // Mostly the whole term is a few digits.
-        let mut term = number::Backward::default();
-        let value = match rounded {
-            Rounded::Decimal(0, _) => return,
-            Rounded::Decimal(count, decimals) if term.decimal(count, decimals) => None,
-            Rounded::Decimal(..) => {
-                self.operator.round.map(|(_, power)| libm::round(value * power) / power)
+    /// Appends a term and a blank after it.
+    #[inline]
+    fn print(&self, place: u32, value: f64, out: &mut Vec<u8>) {
+        let count =
+            self.operator.round.map(|(n, power)| (number::rounded(value * power), n, power));
+        if let Some((Some(count), decimals, _)) = count
+            && let Some(fraction) = Few::fraction(count, decimals)
+            && let Some(term) = Few::whole(place)
+                .and_then(|place| place.then(Few::from(*b":0.")))
+                .and_then(|start| start.then(fraction))
+        {
+            // Mostly the whole term is a few digits.
+            term.append_to(out);
+        } else {
+            let value = count.map_or(value, |(.., power)| libm::round(value * power) / power);
+            if value == 0.0 || !value.is_finite() {
+                return;
             }
-            Rounded::Double(value) if value == 0.0 || !value.is_finite() => return,
-            Rounded::Double(value) => Some(value),
-        };
-        term.byte(b':');
-        term.whole(u64::from(place));
-        if out.len() > start {
-            term.byte(b' ');
+            number::print_whole(i64::from(place), out);
+            out.push(b':');
+            match count {
+                Some((Some(count), decimals, _)) => number::print_decimal(count, decimals, out),
+                _ => number::print(value, out),
+            }
         }
-        term.append_to(out);
-        if let Some(value) = value {
-            number::print(value, out);
-        }
+        out.push(b' ');
     }
 }
 
@@ -484,7 +541,10 @@ impl Apply for Ready {
                 self.values(&counter, &mut values);
                 let start = text.len();
                 for (&place, &value) in counter.touched.iter().zip(&values) {
-                    self.print(place, value, start, &mut text);
+                    self.print(place, value, &mut text);
+                }
+                if text.len() > start {
+                    text.pop();
                 }
                 counter.clear();
             }
@@ -495,13 +555,6 @@ impl Apply for Ready {
             .and_then(|texts| Column::from_parts(Values::String(texts), valid));
         vec![made.unwrap_or_else(|| Column::nulls(Type::String, column.len()))]
     }
-}
-
-/// A value as it is printed.
-enum Rounded {
-    /// A whole number, divided by 10 to so many.
-    Decimal(i64, u32),
-    Double(f64),
 }
 
 #[cfg(test)]
@@ -604,7 +657,46 @@ mod tests {
         wrong(&SPEC, Type::String, r#"{"signed":true,"sublinear":true}"#);
     }
 
+    /// As the plain way has them: words between what is none, places sorted, each value printed by itself.
+    fn terms(tokens: Tokens, dimensions: u32, decimals: Option<u32>, text: &str) -> String {
+        let buckets = Buckets::new(Dialect::Sklearn, None, u64::from(dimensions));
+        let mut counts = std::collections::BTreeMap::new();
+        for word in words(tokens, text) {
+            let mut hash = buckets.hasher();
+            hash.add(word.as_bytes());
+            *counts.entry(buckets.bucket(hash.finish()).0).or_insert(0f64) += 1.0;
+        }
+        let norm = counts.values().fold(0f64, |sum, x| sum + x * x).sqrt();
+        let power = decimals.map(|n| (0..n).fold(1.0, |power, _| power * 10.0));
+        let value = |x: f64| power.map_or(x, |power| libm::round(x * power) / power);
+        let all = counts.into_iter().map(|(place, x): (u32, f64)| (place, value(x / norm)));
+        let texts = all.filter(|(_, x)| *x != 0.0);
+        let texts: Vec<_> = texts.map(|(p, x)| format!("{p}:{}", number::to_text(x))).collect();
+        texts.join(" ")
+    }
+
     proptest! {
+        #[test]
+        fn terms_are_those_of_the_plain_way(
+            text in "([a-zA-Z0-9_é,. ]{0,30} ){0,6}[a-zà]{0,40}", dimensions in 1u32..300_000,
+            decimals in proptest::option::of(0u32..=9),
+        ) {
+            for (tokens, word) in [(Tokens::Alphanumeric, "alphanumeric"), (Tokens::Blanks, "blanks")] {
+                let round = decimals.map_or(String::new(), |n| format!(r#","decimals":{n}"#));
+                let parameters = format!(r#"{{"dimensions":{dimensions},"idf":"none","tokens":"{word}"{round}}}"#);
+                check(&parameters, &[], Some(&text), &terms(tokens, dimensions, decimals, &text));
+            }
+        }
+
+        /// Letters and digits of ASCII, whatever stands between them.
+        #[test]
+        fn alphanumeric_words_are_those_between_all_others(text in "([a-zA-Z0-9]{0,9}[ -/:-@\\[-`{-~é\u{3000}]{1,2}){0,20}[a-z0-9]{0,70}") {
+            let lower = text.to_lowercase();
+            let parts = lower.split(|c: char| !c.is_ascii_alphanumeric());
+            let expected: Vec<_> = parts.filter(|word| !word.is_empty()).collect();
+            prop_assert_eq!(words(Tokens::Alphanumeric, &text), expected);
+        }
+
         #[test]
         fn merged_is_one_pass(
             values in proptest::collection::vec(proptest::option::of("[a-dé ]{0,12}"), 0..20),
@@ -618,7 +710,7 @@ mod tests {
 
         /// Of ASCII text the words are those of the way for all text.
         #[test]
-        fn the_fast_way_is_the_slow_one(text in "[ -~\t\n\u{b}]{0,40}") {
+        fn the_fast_way_is_the_slow_one(text in "[ -~\t\n\u{b}]{0,140}") {
             for tokens in [Tokens::Words, Tokens::Blanks] {
                 let fast = words(tokens, &text);
                 let slow = words(tokens, &format!("{text} é"));
