@@ -59,6 +59,17 @@ impl Events {
         self.times.len()
     }
 
+    /// As [`EntityState::touch`](super::EntityState::touch).
+    #[inline]
+    pub fn touch(&self) -> u64 {
+        let time = |time: Option<&i64>| time.map_or(0, |time| *time as u64);
+        let value = |value: Option<&f64>| value.map_or(0, |value| value.to_bits());
+        time(self.times.front())
+            ^ time(self.times.back())
+            ^ value(self.values.front())
+            ^ value(self.values.back())
+    }
+
     /// The time of each event and its values.
     pub fn iter(&self) -> impl Iterator<Item = (i64, impl Iterator<Item = Option<f64>>)> {
         let value = |x: &f64| (!x.is_nan()).then_some(*x);

@@ -65,6 +65,14 @@ impl EntityState {
         }
     }
 
+    /// Reads a little of all that [`Windows::apply`] will read, so that it is on its way from memory: of any value.
+    #[inline]
+    pub(crate) fn touch(&self) -> u64 {
+        let own = self.shape ^ self.late ^ self.greatest.unwrap_or_default() as u64;
+        let sessions = self.sessions.iter().fold(own, |sum, open| sum ^ open.count);
+        self.events.iter().fold(sessions, |sum, events| sum ^ events.touch())
+    }
+
     /// The greatest event time that was applied, in microseconds: the entity's clock.
     pub fn greatest(&self) -> Option<i64> {
         self.greatest
