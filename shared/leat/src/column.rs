@@ -610,10 +610,13 @@ impl Column {
     /// null, text and timestamps.
     #[inline]
     pub fn number(&self, row: usize) -> Option<f64> {
-        match self.get(row) {
-            Value::Double(v) => Some(v),
-            Value::Long(v) => Some(v as f64),
-            Value::Bool(v) => Some(f64::from(u8::from(v))),
+        if !self.valid.get(row) {
+            return None;
+        }
+        match &self.values {
+            Values::Double(v) => Some(v[row]),
+            Values::Long(v) => Some(v[row] as f64),
+            Values::Bool(v) => Some(f64::from(u8::from(v.get(row)))),
             _ => None,
         }
     }
@@ -621,8 +624,8 @@ impl Column {
     /// The text at `row`; `None` for null and for other types.
     #[inline]
     pub fn text(&self, row: usize) -> Option<&str> {
-        match self.get(row) {
-            Value::String(v) => Some(v),
+        match &self.values {
+            Values::String(v) if self.valid.get(row) => Some(v.get(row)),
             _ => None,
         }
     }
@@ -630,8 +633,8 @@ impl Column {
     /// The timestamp at `row` in microseconds; `None` for null and for other types.
     #[inline]
     pub fn timestamp(&self, row: usize) -> Option<i64> {
-        match self.get(row) {
-            Value::Timestamp(v) => Some(v),
+        match &self.values {
+            Values::Timestamp(v) if self.valid.get(row) => Some(v[row]),
             _ => None,
         }
     }

@@ -56,7 +56,7 @@ impl<'c> Key<'c> {
             let bytes = texts.bytes(row);
             // Mostly the first byte tells: what is below is a blank, a control character or the end.
             let plain = bytes.first().is_some_and(|byte| (b'!'..0x7f).contains(byte));
-            let there = column.is_valid(row) && (plain || !texts.get(row).trim().is_empty());
+            let there = column.is_valid(row) && (plain || !is_blank(texts.get(row)));
             return there.then_some(Key::Text(bytes));
         }
         match column.get(row) {
@@ -76,6 +76,13 @@ impl<'c> Key<'c> {
             Key::Flag(bytes) => bytes,
         }
     }
+}
+
+/// Apart, so that what mostly happens is short.
+#[cold]
+#[inline(never)]
+fn is_blank(text: &str) -> bool {
+    text.trim().is_empty()
 }
 
 #[cfg(test)]
