@@ -72,7 +72,7 @@ def peers(args, folder, fitted, kit, kit_work):
         if batch == 1000:
             out += [(batch, "leat, one call", engine + [events, "--variant", "intake", "--repeat", "3"]),
                     (batch, "leat, items", engine + [events, "--variant", "items", "--repeat", "3"])]
-            out += [(batch, f"floor {part}", [RELEASE / "bench-floor", events, "--variant", part]) for part in ("runtime", "decode", "print")]
+            out += [(batch, f"floor {part}", [RELEASE / "bench-floor", events, "--variant", part]) for part in ("runtime", "decode", "print", "usual")]
         if kit:
             out += [(batch, "kit plain sonic", [kit_work / "target/release/plain", events, "--variant", "sonic"] if here["plain"] is True else here["plain"]),
                     (batch, "kit plain serde", [kit_work / "target/release/plain", events, "--variant", "serde"] if here["plain"] is True else here["plain"])]
@@ -359,6 +359,9 @@ def table(streams, wholes, counted, starts, sizes, missing, known):
         total = sum(micros(runs) for runs in floor) + middle
         print(f"\nComposite floor, inside the runtime: {total:.2f} µs: the runtime's parse {micros(floor[0]):.2f}, decode {micros(floor[1]):.2f}, "
               f"the hand-written S2 to S4 {middle:.2f}, printing {micros(floor[2]):.2f}." + (f" Leat is {micros(leat) / total:.2f}× that." if leat else ""))
+    if (usual := streams.get((1000, "floor usual"))) and leat:
+        took, usually = stage(leat, "S1"), stage(usual, "S1")
+        print(f"\nDecode, with the runtime's parse: {took:.2f} µs; with `KinesisEvent` and serde_json {usually:.2f}: {usually / took:.1f} times.")
     if wholes:
         print("\n| whole files | cores | µs CPU/event | µs wall/event | of Leat's CPU |")
         print("|---|---|---|---|---|")

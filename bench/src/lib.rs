@@ -9,3 +9,4 @@ pub mod clock;
 pub mod line;
 pub mod program;
 pub mod runtime;
+pub mod usual;

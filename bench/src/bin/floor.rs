@@ -1,10 +1,11 @@
 //! How fast this machine can do the unavoidable: the parts of the composite floor, one at a time.
 //!
-//! `bench-floor INPUT --variant runtime|decode|print [--repeat 5]`
+//! `bench-floor INPUT --variant runtime|decode|print|usual [--repeat 5]`
 //!
 //! - `runtime`: the runtime's own parse, [`parse`], and nothing else (S1).
 //! - `decode`: find each record's base64, decode it, and read the fields by a parser that knows their order and falls
 //!   back to nothing: what it does not expect it counts as malformed (S1).
+//! - `usual`: no part of the floor; runtime's parse and decode as functions usually do them, [`usual::read`] (S1).
 //! - `print`: 34 doubles and 7 terms of a text for each event, with at most six decimals (S5).
 
 use std::hint::black_box;
@@ -13,6 +14,7 @@ use std::process::ExitCode;
 use leat_bench::clock::{Laps, Times};
 use leat_bench::program::{self, Round};
 use leat_bench::runtime::parse;
+use leat_bench::usual;
 use memchr::memmem::Finder;
 use serde_json::{Value, json};
 
@@ -23,8 +25,11 @@ fn main() -> ExitCode {
             "runtime" => Part::Runtime,
             "decode" => Part::Decode,
             "print" => Part::Print,
+            "usual" => Part::Usual,
             other => {
-                return Err(format!("--variant: `{other}` is none of runtime, decode, print"));
+                return Err(format!(
+                    "--variant: `{other}` is none of runtime, decode, print, usual"
+                ));
             }
         };
         program::measure(args, ("floor", variant), 5, || Ok(Floor::new(part)))
@@ -37,6 +42,7 @@ enum Part {
     Runtime,
     Decode,
     Print,
+    Usual,
 }
 
 struct Floor {
@@ -85,6 +91,11 @@ impl Round for Floor {
                     *read += usize::from(fields.is_some_and(|fields| fields.look()));
                 }
                 laps.end(0, times);
+            }
+            Part::Usual => {
+                let found = black_box(usual::read(payload)?);
+                laps.end(0, times);
+                *read += found.iter().flatten().count();
             }
             Part::Print => {
                 csv.clear();
