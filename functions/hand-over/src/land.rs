@@ -28,15 +28,15 @@ use crate::handler::Ports;
 /// which times their records came at most, in milliseconds.
 const OBJECTS: usize = 200;
 const BYTES: usize = 32 * 1024 * 1024;
-const SPAN: i64 = 15 * 60 * 1000;
-/// A call begins no further reading after so long.
-const PATIENCE: Duration = Duration::from_secs(300);
+const SPAN: i64 = 5 * 60 * 1000;
+/// A call reads no further after so long: of the 900 s that it has, the rest is for what it has read.
+const PATIENCE: Duration = Duration::from_secs(600);
 /// Shards that are read at a time.
 const AT_A_TIME: usize = 32;
 /// How far the clocks of the stream and of Firehose may lie apart, and a record wait between them, in milliseconds.
-const APART: i64 = 10 * 60 * 1000;
-/// How long a record may have waited at most: what did is looked for after all others.
-const LATE: i64 = 6 * 3600 * 1000;
+const APART: i64 = 5 * 60 * 1000;
+/// Where it is not found, how much longer it may have waited: as Firehose itself did not keep up.
+const LATE: [i64; 2] = [3600 * 1000, 6 * 3600 * 1000];
 
 /// The code of a record that our own transform refused: nothing of it can be decoded, and the function of the stream puts it
 /// into quarantine with its reason. It never lands.
@@ -138,21 +138,19 @@ pub async fn land<S, K: Shards, T, J>(ports: &Ports<'_, S, K, T, J>) -> Result<L
     })?;
     let (begun, mut landed, mut tried) = (Instant::now(), Landed::default(), HashSet::new());
     loop {
-        let work = Work::gather(&failed, &tried).await?;
+        let mut work = Work::gather(&failed, &tried).await?;
         landed.left = work.others + work.objects.len() as u64;
         if work.objects.is_empty() || begun.elapsed() > PATIENCE {
             break;
         }
-        landed.lines += round(ports, keys, &landing, &work).await?;
-        let found = work.found.into_inner();
-        for (key, missed) in work.objects {
-            if missed.lines.iter().all(|line| found.contains(line)) {
-                failed.delete(&key).await.map_err(BatchError::from)?;
-                landed.objects += 1;
-            } else {
-                tried.insert(key);
+        for times in work.times() {
+            landed.lines += read(ports, keys, &landing, &work, times, begun).await?;
+            landed.objects += work.remove(&failed).await?;
+            if work.objects.is_empty() {
+                break;
             }
         }
+        tried.extend(work.objects.into_iter().map(|(key, _)| key));
     }
     if landed.left > 0 {
         tracing::warn!(
@@ -208,6 +206,31 @@ impl Work {
         Ok(work)
     }
 
+    /// Between which times the stream is to be read, one after the other, as long as something is not found.
+    fn times(&self) -> Vec<(Option<i64>, i64)> {
+        let Some((first, last)) = self.came else { return vec![(None, i64::MAX)] };
+        let mut until = last.saturating_add(APART);
+        let before = |before: &i64| {
+            let from = first.saturating_sub(*before);
+            (Some(from), std::mem::replace(&mut until, from))
+        };
+        [APART].iter().chain(&LATE).map(before).collect()
+    }
+
+    /// Removes the objects whose every line was found; answers how many.
+    async fn remove(&mut self, failed: &Folder) -> Result<u64, Failure> {
+        let Work { objects, found, .. } = self;
+        let found = found.get_mut();
+        let is_found = |(_, missed): &mut (String, Missed)| {
+            missed.lines.iter().all(|line| found.contains(line))
+        };
+        let done: Vec<_> = objects.extract_if(.., is_found).collect();
+        for (key, _) in &done {
+            failed.delete(key).await.map_err(BatchError::from)?;
+        }
+        Ok(done.len() as u64)
+    }
+
     /// True if a line of the record is wanted. Who sent the same bytes twice sent two records, and each of them may be the one
     /// that failed.
     fn finds(&self, data: &[u8]) -> bool {
@@ -221,47 +244,35 @@ impl Work {
     }
 }
 
-/// Reads the stream for `work`, all shards side by side, and lands what is wanted. Answers how many lines landed.
-async fn round<S, K: Shards, T, J>(
+/// Reads what came to the stream between two times, all shards side by side, and lands what is wanted. Answers how many lines
+/// landed. It breaks off where there is no more time: what was found has landed.
+async fn read<S, K: Shards, T, J>(
     ports: &Ports<'_, S, K, T, J>,
     keys: &Keys,
     landing: &Folder,
     work: &Work,
+    (from, until): (Option<i64>, i64),
+    begun: Instant,
 ) -> Result<u64, Failure> {
     let shards = ports.shards.all().await?;
-    let times = match work.came {
-        Some((first, last)) => {
-            let (from, late) = (first.saturating_sub(APART), first.saturating_sub(LATE));
-            let until = last.saturating_add(APART);
-            vec![(Some(from), until), (Some(late), from)]
-        }
-        None => vec![(None, i64::MAX)],
-    };
-    let mut lines = 0;
-    for (from, until) in times {
-        if work.found.borrow().len() == work.wanted.len() {
-            break;
-        }
-        let shards = stream::iter(&shards).map(async |shard| {
-            let (mut cursor, mut lines) = (ports.shards.stand(shard, from).await?, 0);
-            while let Some(kept) = ports.shards.next(&mut cursor).await? {
-                let count = kept.len();
-                let within = |kept: &Kept| kept.arrival.is_none_or(|at| at <= until);
-                let kept: Vec<Kept> = kept.into_iter().take_while(within).collect();
-                let over = kept.len() < count;
-                let found = kept.into_iter().filter(|kept| work.finds(&kept.data));
-                let found: Vec<Kept> = found.collect();
-                lines += put(ports, keys, landing, &found).await?;
-                if over {
-                    break;
-                }
+    let shards = stream::iter(&shards).map(async |shard| {
+        let (mut cursor, mut lines) = (ports.shards.stand(shard, from).await?, 0);
+        while let Some(kept) = ports.shards.next(&mut cursor).await? {
+            let count = kept.len();
+            let within = |kept: &Kept| kept.arrival.is_none_or(|at| at <= until);
+            let kept: Vec<Kept> = kept.into_iter().take_while(within).collect();
+            let over = kept.len() < count;
+            let found = kept.into_iter().filter(|kept| work.finds(&kept.data));
+            let found: Vec<Kept> = found.collect();
+            lines += put(ports, keys, landing, &found).await?;
+            if over || begun.elapsed() > PATIENCE {
+                break;
             }
-            Ok::<u64, Failure>(lines)
-        });
-        let counts: Vec<u64> = shards.buffer_unordered(AT_A_TIME).try_collect().await?;
-        lines += counts.iter().sum::<u64>();
-    }
-    Ok(lines)
+        }
+        Ok::<u64, Failure>(lines)
+    });
+    let counts: Vec<u64> = shards.buffer_unordered(AT_A_TIME).try_collect().await?;
+    Ok(counts.iter().sum())
 }
 
 /// Lands records of a shard, and answers how many lines that are.

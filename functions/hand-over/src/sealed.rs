@@ -2,9 +2,10 @@
 //!
 //! Firehose reads a shard in order, but delivers by date and quality: when a shard's sentinel lies in an object, an
 //! earlier record can still wait in the buffer of another. So, in this order: each shard's sentinel is in a published
-//! unit; since that was seen first, Firehose's buffers have run out; every object of landing is known to the ledger, and
-//! none that landed until then still waits for its job; and nothing lies under the error prefix that is to land yet:
-//! [`crate::land`]. What is published then is listed in a snapshot, from which all buckets are loaded.
+//! unit; since that was seen first, Firehose's buffers have run out; nothing lies under the error prefix that is to land yet
+//! ([`crate::land`]), and then every object of landing is known to the ledger: once that is so, all that came before the
+//! sentinels is known, whenever it landed; and none that was known by then still waits for its job. What is published then is
+//! listed in a snapshot, from which all buckets are loaded.
 
 use std::collections::HashSet;
 
@@ -23,8 +24,14 @@ use crate::handler::Ports;
 use crate::land::Missed;
 use crate::mark;
 
-/// The key of [`Seen`] in the attempt's folder.
+/// The key of when all sentinels were seen, in the attempt's folder.
 const SEEN: &str = "seen.json";
+
+/// The key of when nothing was to land any more, and the ledger knew all that had.
+const KNOWN: &str = "known.json";
+
+/// The clock of who writes the ledger may be ahead of ours, in milliseconds.
+const CLOCKS: i64 = 60 * 1000;
 
 /// So long before the mark an object may have landed and not be known: a lost event, found by the hourly listing.
 const LOST: i64 = 2 * 3600 * 1000;
@@ -56,7 +63,7 @@ pub struct Taken {
     pub buckets: Vec<u32>,
 }
 
-/// When all sentinels were seen first.
+/// When something was seen first: all sentinels, or that all is known.
 #[derive(Debug, Serialize, Deserialize)]
 struct Seen {
     /// In milliseconds since 1970.
@@ -86,10 +93,18 @@ pub async fn sealed<S, K, T: Table, J>(
             let left = (until - now) / 1000 + 1;
             return waits(format!("Firehose's buffers may hold records for {left} s more"));
         }
-        if let Some(why) = unread(ports, &sentinels, until).await? {
-            return waits(why);
+        if run.read::<Seen>(KNOWN).await?.is_none() {
+            // In this order: `land` puts an object into landing before it removes one here.
+            if let Some(why) = undrained(&folder(ports, &ports.config.failed)?).await? {
+                return waits(why);
+            }
+            if let Some(why) = unknown(ports, &sentinels).await? {
+                return waits(why);
+            }
+            run.write_new(KNOWN, &Seen { at: now }).await?;
         }
-        if let Some(why) = undrained(&folder(ports, &ports.config.failed)?).await? {
+        let known: Seen = run.need(KNOWN, "this step").await?;
+        if let Some(why) = unread(ports, known.at.saturating_add(CLOCKS)).await? {
             return waits(why);
         }
     }
@@ -165,17 +180,12 @@ async fn missing<S, K, T: Table, J>(
     )))
 }
 
-/// What landed until `until` and waits for its job, or is not known to the ledger.
-async fn unread<S, K, T: Table, J>(
+/// What landed and is not known to the ledger.
+async fn unknown<S, K, T: Table, J>(
     ports: &Ports<'_, S, K, T, J>,
     sentinels: &Sentinels,
-    until: i64,
 ) -> Result<Option<String>, Failure> {
     let (set, ledger) = (ports.dataset()?, &ports.starter.ledger);
-    let landed_until = async |found: &ManifestObject| -> Result<Option<bool>, Failure> {
-        let known = ledger.object(&set.name, found).await?;
-        Ok(known.map(|known| known.landed <= until))
-    };
     let since = sentinels.at.saturating_sub(LOST);
     for prefix in &set.prefixes {
         let found = ports
@@ -189,7 +199,7 @@ async fn unread<S, K, T: Table, J>(
             .filter_map(|f| object(&set.bucket, &f.key, f.version.as_deref(), f.etag.as_deref()))
             .collect();
         let unknown: Vec<bool> = stream::iter(&found)
-            .map(async |found| Ok::<_, Failure>(landed_until(found).await?.is_none()))
+            .map(async |found| Ok::<_, Failure>(ledger.object(&set.name, found).await?.is_none()))
             .buffer_unordered(AT_A_TIME)
             .try_collect()
             .await?;
@@ -201,6 +211,15 @@ async fn unread<S, K, T: Table, J>(
             )));
         }
     }
+    Ok(None)
+}
+
+/// What the ledger knew by `until` and is not published.
+async fn unread<S, K, T: Table, J>(
+    ports: &Ports<'_, S, K, T, J>,
+    until: i64,
+) -> Result<Option<String>, Failure> {
+    let (set, ledger) = (ports.dataset()?, &ports.starter.ledger);
     if ledger.landed(&set.name, 1).await?.iter().any(|row| row.says.landed <= until) {
         return Ok(Some("objects that landed wait for their job".into()));
     }
@@ -212,7 +231,10 @@ async fn unread<S, K, T: Table, J>(
         }
         let manifest = ports.starter.zones.manifest(set, id).await?;
         let early = stream::iter(&manifest.objects)
-            .map(async |found| Ok::<_, Failure>(landed_until(found).await?.unwrap_or(true)))
+            .map(async |found| {
+                let known = ledger.object(&set.name, found).await?;
+                Ok::<_, Failure>(known.is_none_or(|known| known.landed <= until))
+            })
             .buffer_unordered(AT_A_TIME)
             .try_any(std::future::ready)
             .await?;

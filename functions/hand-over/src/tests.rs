@@ -248,8 +248,12 @@ async fn from_the_mark_to_the_seal() {
     assert!(why(&ports, 81).await.contains("not known to the ledger"));
     let known = ports.lake.versions("memory:lake", "landing/stream/", 0).await.unwrap();
     let known = object("memory:lake", &known[0].key, None, known[0].etag.as_deref()).unwrap();
-    ports.starter.ledger.land("world", known, 70_000).await.unwrap();
-    assert!(why(&ports, 81).await.contains("wait for their job"));
+    // It is waited for, though the ledger came to know it after the buffers had run out.
+    ports.starter.ledger.land("world", known, 82_000).await.unwrap();
+    assert!(why(&ports, 83).await.contains("wait for their job"));
+    // What lands later is not: the stream goes on.
+    ports.lake.write("memory:lake/landing/stream/later.gz", "x").await.unwrap();
+    assert!(why(&ports, 84).await.contains("wait for their job"));
 }
 
 #[tokio::test]
