@@ -229,6 +229,24 @@ async fn an_answer_never_exceeds_its_bound() {
 }
 
 #[tokio::test]
+async fn small_events_do_not_fit() {
+    let events: String = (0..2_300)
+        .map(|n| format!("{{\"id\":\"{n:06}\",\"who\":\"A\",\"at\":0,\"amount\":1}}\n"))
+        .collect();
+    // Ten records of a tenth of the megabyte that Firehose sends by itself.
+    assert!((90_000..105_000).contains(&events.len()), "{}", events.len());
+    let records: Vec<&[u8]> = (0..10).map(|_| events.as_bytes()).collect();
+    let (twin, landing) = (Twin::default(), Twin::default());
+    let event = request(&records);
+    let (answers, accounts) = ask_with_landing(&twin, &landing, &event).await.unwrap();
+    assert_eq!(accounts, Accounts { received: 23_000, written: 23_000, ..Accounts::default() });
+    let here: usize =
+        answers.iter().filter(|a| a["result"] == "Ok").map(|a| data(a).lines().count()).sum();
+    let beside = landing.objects.borrow()[0].1.lines().count();
+    assert!(beside > 1_000 && here + beside == 23_000, "{here} and {beside}");
+}
+
+#[tokio::test]
 async fn a_quarantine_that_fails_hands_back_the_request() {
     let twin = Twin { fails: true, ..Twin::default() };
     let good = line("1", 5.0);
